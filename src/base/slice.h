@@ -1,0 +1,45 @@
+/*
+ * Bytes that somebody else owns: a pointer and a length.  They may hold NUL
+ * and are not terminated.  p may be NULL only when n is 0; "absent" is spelled
+ * p == NULL, "empty" is n == 0 with p set.
+ */
+#ifndef COMETLOG_BASE_SLICE_H
+#define COMETLOG_BASE_SLICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+struct slice {
+	const char *p;
+	size_t n;
+};
+
+#define SLICE(literal) ((struct slice){"" literal, sizeof(literal) - 1})
+
+static inline struct slice
+slice_of(const char *text)
+{
+	return (struct slice){text, text == NULL ? 0 : strlen(text)};
+}
+
+static inline bool
+slice_is(struct slice s, struct slice other)
+{
+	return s.n == other.n && (s.n == 0 || memcmp(s.p, other.p, s.n) == 0);
+}
+
+static inline bool
+slice_starts(struct slice s, struct slice head)
+{
+	return s.n >= head.n && (head.n == 0 || !memcmp(s.p, head.p, head.n));
+}
+
+/* s without its first n bytes; n must not exceed s.n. */
+static inline struct slice
+slice_after(struct slice s, size_t n)
+{
+	return (struct slice){s.p + n, s.n - n};
+}
+
+#endif

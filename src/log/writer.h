@@ -1,0 +1,74 @@
+/*
+ * The writer: one thread of a process that owns all its writes.  It commits
+ * everything that waits in one transaction (group commit), then answers each
+ * append, then touches the wake file.  Between commits it deletes, in small
+ * steps, what the retention options let go, and a second thread checkpoints
+ * the WAL so that no publisher waits for that.
+ */
+#ifndef COMETLOG_LOG_WRITER_H
+#define COMETLOG_LOG_WRITER_H
+
+#include "base/message.h"
+#include "log/log.h"
+
+struct log_writer;
+
+/* What became of one message. */
+struct appended {
+	uint64_t seq;
+	bool is_duplicate;      /* its id was used before; seq is the first one's */
+};
+
+/*
+ * A request to store n messages, all or none, in order, with adjacent seqs
+ * (duplicates aside: they store nothing).  The caller owns it, and everything the messages borrow,
+ * from log_append until done is called, then again.
+ */
+struct append {
+	struct append *next;            /* the queue's */
+	const struct message *message;  /* seq and time_ms are ignored: the writer gives both */
+	struct appended *result;        /* n of them, filled before done(RC_OK) */
+	size_t n;
+	size_t bytes;                   /* of data, names, ids: counts against the queue */
+	uint64_t since_ms;              /* the writer's: when it was queued */
+	uint32_t epoch;                 /* the log's, filled before done(RC_OK) */
+	/*
+	 * Called once, on the writer's thread, after the commit is as durable as
+	 * configured (RC_OK) or when nothing of it is stored: RC_LOG (disk
+	 * full, I/O error), RC_BUSY (locked by another beyond busy_ms).
+	 * why: borrowed for the call.  Must not block.
+	 */
+	void (*done)(struct append *a, enum rc rc, const char *why);
+};
+
+struct log_writer_options {
+	uint32_t queue_messages;        /* waiting and being stored, at most */
+	size_t queue_bytes;
+	uint32_t group_messages;        /* in one transaction, at most (one append of
+	                                   more is still one transaction) */
+	uint32_t retain_every_ms;       /* how often retention looks */
+	/* Called on the writer's thread after each commit that stored something,
+	   before the appends are answered; and with arg.  May be NULL. */
+	void (*committed)(void *arg, uint64_t newest_seq);
+	void *arg;
+};
+
+enum rc log_writer_start(struct log *l, const struct log_writer_options *o,
+    struct log_writer **out, struct err *e) MUST_CHECK;
+
+/* Any thread.  RC_BUSY: the queue is full, or the writer is stopping; then done isn't called. */
+enum rc log_append(struct log_writer *w, struct append *a,
+    struct err *e) MUST_CHECK;
+
+/* Stores and answers what waits, ends both threads, frees w. */
+void log_writer_stop(struct log_writer *w);
+
+/* For status and metrics; any thread. */
+struct log_writer_figures {
+	uint64_t commits, messages, duplicates, failures;       /* since the start */
+	uint64_t retained;      /* messages deleted by retention, by this process */
+	uint32_t queued;
+};
+void log_writer_figures(struct log_writer *w, struct log_writer_figures *f);
+
+#endif

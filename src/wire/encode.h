@@ -1,0 +1,77 @@
+/*
+ * Messages as bytes, in each form that a technique sends (API.md, Read).  Pure,
+ * deterministic: the same message and epoch always give the same bytes, so that a half-sent
+ * one can be encoded again and continued.  No FastCGI or HTTP framing here.
+ */
+#ifndef COMETLOG_WIRE_ENCODE_H
+#define COMETLOG_WIRE_ENCODE_H
+
+#include "base/buf.h"
+#include "base/message.h"
+
+#include <stdint.h>
+
+enum form {
+	FORM_SSE,               /* data as it is */
+	FORM_SSE_JSON,          /* format=json: the message object in data */
+	FORM_NDJSON,
+	FORM_SCRIPT,            /* <script>callback({...})</script> */
+	FORM_OBJECT,            /* the bare message object (poll answers) */
+	FORMS
+};
+
+/* What encoders need beside the message. */
+struct encode {
+	enum form form;
+	uint32_t epoch;
+	struct slice callback;  /* FORM_SCRIPT: checked by callback_check */
+};
+
+#define DEFAULT_CALLBACK "parent.comet"
+
+/* The message object {"seq":..,"channel":..,"time":..[,"event"][,"id"],"data":..}. */
+void encode_object(struct buf *b, const struct message *m, bool for_script);
+
+/* One message in its form.  SSE: "id: CURSOR\n", "event: E\n" if set, a "data: " line
+   for each line of data, split at CRLF, LF and a lone CR alike (HTML Living Standard, 9.2.6), "\n". */
+void encode_message(struct buf *b, const struct encode *how,
+    const struct message *m);
+
+/* What opens a held answer's body.  SSE: "retry: MS\nid: CURSOR\n\n" (sets the
+   client's position, dispatches nothing); NDJSON: a heartbeat line; script: the head of an HTML page with enough
+   padding (2 KiB) that browsers start to render, then a heartbeat call. */
+void encode_opening(struct buf *b, const struct encode *how, uint64_t cursor_seq,
+    uint32_t retry_ms);
+
+/* The sign of life with the cursor that the client may resume from.
+   SSE: id, event heartbeat, data the cursor; else {"heartbeat":"CURSOR"}. */
+void encode_heartbeat(struct buf *b, const struct encode *how,
+    uint64_t cursor_seq);
+
+/* "Some messages are no longer kept": SSE: event gap with id = the cursor from which
+   delivery goes on, data {"gap":true,"cursor":"..."}; else that object as a line or call. */
+void encode_gap(struct buf *b, const struct encode *how, uint64_t cursor_seq);
+
+/* How a held answer ends well.  SSE: "" or, when retry_ms > 0, "retry: MS\n\n"; script: "</body></html>". */
+void encode_ending(struct buf *b, const struct encode *how, uint32_t retry_ms);
+
+/* A poll answer, in three steps: begin, then encode_poll_message for each, end. */
+struct poll_answer {
+	bool is_first;          /* internal */
+	struct slice callback;  /* p == NULL: plain JSON */
+};
+void encode_poll_begin(struct buf *b, struct poll_answer *a, struct slice callback,
+    bool is_gap);
+void encode_poll_message(struct buf *b, struct poll_answer *a,
+    const struct message *m);
+/* {"gap":true?,"messages":[...],"cursor":"..","more":false[,"degraded":true]} */
+void encode_poll_end(struct buf *b, struct poll_answer *a, uint64_t cursor_seq,
+    uint32_t epoch, bool is_more, bool is_degraded);
+
+/* Content-Type of a form's held answer, of poll answers, of JSONP. */
+const char *form_content_type(enum form form);
+
+/* A callback name: identifiers joined by dots, ASCII, at most 128 bytes; RC_BAD otherwise. */
+enum rc callback_check(struct slice name, struct err *e) MUST_CHECK;
+
+#endif

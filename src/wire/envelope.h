@@ -1,0 +1,52 @@
+/*
+ * What a publisher sends (API.md, Publish): the body in each of its content
+ * types becomes messages.  Pure.
+ */
+#ifndef COMETLOG_WIRE_ENVELOPE_H
+#define COMETLOG_WIRE_ENVELOPE_H
+
+#include "base/err.h"
+#include "base/message.h"
+#include "wire/query.h"
+
+#include <stdint.h>
+
+struct envelope_limits {
+	size_t message_bytes;   /* of one message's data */
+	size_t messages;        /* in one request */
+};
+
+/* What came in, beside the body. */
+struct envelope_source {
+	struct slice content_type;      /* p == NULL: none */
+	struct slice path_channel;      /* decoded; p == NULL: none in the path */
+	const struct params *query;     /* channel, event, id may stand there */
+};
+
+struct envelope {
+	struct message *message;        /* n; freed by envelope_fini */
+	size_t n;
+	size_t bytes;                   /* of all data, names, events, ids together */
+	bool is_array;                  /* the answer is an array too (JSON array, NDJSON) */
+	struct slice redirect;          /* p == NULL: none; unchecked */
+	struct slice *owned;            /* internal: memory behind the messages */
+	size_t n_owned;
+};
+
+/*
+ * Decodes body (n bytes, changed in place, borrowed by the messages until
+ * envelope_fini).  Precedence: path channel, then field, then query; event and
+ * id: field, then query.  A JSON string as data is stored as that string (is_json false), every
+ * other JSON value as compact JSON text.  Everything is checked: channels
+ * (trimmed of one leading '/', no '*'; RC_DENIED for a name that begins with '$'), UTF-8, control
+ * characters in event and id (at most 255 bytes each), sizes, unknown members of an object (ignored).
+ * RC_BAD, RC_DENIED, RC_TOO_LARGE, RC_MEDIA, RC_NOMEM, with a text that says
+ * which message (index from 0, or NDJSON line from 1) and what to change; *env is
+ * then empty.  An empty array or NDJSON body is RC_BAD.
+ */
+enum rc envelope_parse(const struct envelope_source *from, char *body, size_t n,
+    const struct envelope_limits *limits, struct envelope *env,
+    struct err *e) MUST_CHECK;
+void envelope_fini(struct envelope *env);
+
+#endif

@@ -8,6 +8,8 @@
 #include "base/err.h"
 #include "base/slice.h"
 
+#include <stdint.h>
+
 #define QUERY_MAX_PARAMS 128
 
 struct param {

@@ -1,7 +1,7 @@
 /*
  * The message log: one SQLite file that any number of processes share.  The
  * only code that knows SQL.  This header: opening and the facts about a log;
- * log/reader.h reads, log/writer.h appends, log/retain.h deletes what is too old.
+ * log/reader.h reads, log/writer.h appends and deletes what is too old.
  *
  * A struct log is shared by all threads of a process; readers and the writer
  * each hold a connection of their own.
@@ -15,13 +15,13 @@
 #include <stdint.h>
 
 enum log_durability {
-	LOG_FULL,       /* synchronous=FULL: an acknowledged message survives power loss */
-	LOG_NORMAL,     /* synchronous=NORMAL: survives the death of any process */
+	LOG_FULL,       /* acknowledged messages survive the loss of power */
+	LOG_NORMAL,     /* they survive the death of any process */
 };
 
 enum log_journal {
-	LOG_WAL,        /* write-ahead log: readers never wait; needs shared memory */
-	LOG_ROLLBACK,   /* rollback journal: for file systems without shared memory */
+	LOG_WAL,        /* readers never wait; needs shared memory */
+	LOG_ROLLBACK,   /* for file systems without shared memory */
 };
 
 /* How long the channels that a pattern covers are kept; 0: no bound. */
@@ -45,12 +45,15 @@ struct log_options {
 struct log;
 
 /*
- * Opens or creates the log: parent folder must exist; the file is made with
- * mode 0600.  Creates the schema, or brings an older one up to date; a newer one than
- * this program knows is RC_CONFIG.  RC_CONFIG, with the reason and what to set
- * instead, also where WAL is asked for and the file system can't do it (NFS and
- * other network file systems by statfs type, or SQLite refusing).
- * RC_LOG: can't be opened, read or created, not a database, locked beyond busy_ms.
+ * Opens or creates the log: its folder must exist and be writable; the file is
+ * made with mode 0600.  Symbolic links are resolved once, here.  Creates the
+ * schema, or brings an older one up to date.
+ * RC_CONFIG, with the reason and what to set instead: the schema is newer than
+ * this program knows; WAL is asked for and the file system can't do it (NFS and
+ * other network file systems by statfs type, or SQLite refusing); another
+ * process uses the file with the other journal.
+ * RC_LOG: can't be opened, read or created, not a log of ours, locked beyond
+ * busy_ms.  RC_NOMEM.
  */
 enum rc log_open(struct log **out, const struct log_options *o,
     struct err *e) MUST_CHECK;
@@ -58,19 +61,25 @@ enum rc log_open(struct log **out, const struct log_options *o,
 /* All readers and the writer must have been closed. */
 void log_close(struct log *l);
 
-/* 8 hex digits' worth: drawn when the log was created. */
+/*
+ * 8 hex digits' worth: drawn when the log was created, and anew when a copy of
+ * it came to lie there.  Any thread.
+ *
+ * Once another file lies at the path than the one that was opened (deleted,
+ * moved, restored), readers and the writer go over to it by themselves at
+ * their next call, making a new log if there is none; then the epoch differs.
+ * (A copy that is moved into the place of a log in use must be whole, without
+ * a WAL of its own: made by VACUUM INTO or .backup.)
+ */
 uint32_t log_epoch(const struct log *l);
 
-/*
- * Another file lies at the path than the one that was opened (deleted, moved,
- * restored): readers and the writer reopen it by themselves at their next call, after which
- * log_epoch may differ.  One stat(2).
- */
+/* Where the log lies, as an absolute name.  Borrowed until log_close. */
 const char *log_path(const struct log *l);
 
 /* The file that a writer touches after each commit, "<path>-wake", made by
-   log_open; and the one that foreign writers change: "<path>-wal", or the
-   database itself with LOG_ROLLBACK.  Borrowed until log_close. */
+   log_open and made again if it was removed; and the one that foreign writers
+   change: "<path>-wal", or the database itself with LOG_ROLLBACK.  Borrowed
+   until log_close. */
 const char *log_wake_path(const struct log *l);
 const char *log_change_path(const struct log *l);
 

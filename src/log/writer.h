@@ -21,15 +21,17 @@ struct appended {
 
 /*
  * A request to store n messages, all or none, in order, with adjacent seqs
- * (duplicates aside: they store nothing).  The caller owns it, and everything the messages borrow,
- * from log_append until done is called, then again.
+ * (duplicates aside: they store nothing).  log_append borrows it, and
+ * everything the messages borrow, until done is called.
  */
 struct append {
 	struct append *next;            /* the queue's */
-	const struct message *message;  /* seq and time_ms are ignored: the writer gives both */
+	const struct message *message;  /* channel checked; seq and time_ms are
+	                                   ignored: the writer gives both */
 	struct appended *result;        /* n of them, filled before done(RC_OK) */
 	size_t n;
-	size_t bytes;                   /* of data, names, ids: counts against the queue */
+	size_t bytes;                   /* of data, names, ids: count against the
+	                                   queue */
 	uint64_t since_ms;              /* the writer's: when it was queued */
 	uint32_t epoch;                 /* the log's, filled before done(RC_OK) */
 	/*
@@ -44,8 +46,8 @@ struct append {
 struct log_writer_options {
 	uint32_t queue_messages;        /* waiting and being stored, at most */
 	size_t queue_bytes;
-	uint32_t group_messages;        /* in one transaction, at most (one append of
-	                                   more is still one transaction) */
+	uint32_t group_messages;        /* in one transaction, at most (one append
+	                                   of more is still one transaction) */
 	uint32_t retain_every_ms;       /* how often retention looks */
 	/* Called on the writer's thread after each commit that stored something,
 	   before the appends are answered; and with arg.  May be NULL. */
@@ -56,7 +58,11 @@ struct log_writer_options {
 enum rc log_writer_start(struct log *l, const struct log_writer_options *o,
     struct log_writer **out, struct err *e) MUST_CHECK;
 
-/* Any thread.  RC_BUSY: the queue is full, or the writer is stopping; then done isn't called. */
+/*
+ * Any thread, also from within done.  RC_BUSY: the queue is full, or the writer
+ * is stopping.  RC_TOO_LARGE: a message has more than message_bytes of data, or
+ * a is larger than the whole queue.  After a failure done isn't called.
+ */
 enum rc log_append(struct log_writer *w, struct append *a,
     struct err *e) MUST_CHECK;
 

@@ -68,8 +68,11 @@ void encode_poll_message(struct buf *b, struct poll_answer *a,
 void encode_poll_end(struct buf *b, struct poll_answer *a, uint64_t cursor_seq,
     uint32_t epoch, bool is_more, bool is_degraded);
 
-/* Content-Type of a form's held answer, of poll answers, of JSONP. */
+/* Content-Type of a form's held answer; FORM_OBJECT: of poll answers. */
 const char *form_content_type(enum form form);
+
+/* Content-Type of a poll answer with a callback (JSONP). */
+#define CALLBACK_CONTENT_TYPE "application/javascript; charset=utf-8"
 
 /* A callback name: identifiers joined by dots, ASCII, at most 128 bytes; RC_BAD otherwise. */
 enum rc callback_check(struct slice name, struct err *e) MUST_CHECK;

@@ -27,22 +27,24 @@ struct envelope {
 	struct message *message;        /* n; freed by envelope_fini */
 	size_t n;
 	size_t bytes;                   /* of all data, names, events, ids together */
-	bool is_array;                  /* the answer is an array too (JSON array, NDJSON) */
+	bool is_array;                  /* so is the answer (array, NDJSON) */
 	struct slice redirect;          /* p == NULL: none; unchecked */
-	struct slice *owned;            /* internal: memory behind the messages */
-	size_t n_owned;
 };
 
 /*
- * Decodes body (n bytes, changed in place, borrowed by the messages until
- * envelope_fini).  Precedence: path channel, then field, then query; event and
- * id: field, then query.  A JSON string as data is stored as that string (is_json false), every
- * other JSON value as compact JSON text.  Everything is checked: channels
- * (trimmed of one leading '/', no '*'; RC_DENIED for a name that begins with '$'), UTF-8, control
- * characters in event and id (at most 255 bytes each), sizes, unknown members of an object (ignored).
+ * Decodes body (n bytes, changed in place; it and what from points to are
+ * borrowed by the messages until envelope_fini).  Precedence: path channel,
+ * then field, then query; event and id: field, then query.  A JSON string as
+ * data is stored as that string (is_json false), every other JSON value as
+ * compact JSON text.  Everything is checked: channels (trimmed of one leading
+ * '/', no '*'; RC_DENIED for a name that begins with '$'), UTF-8, control
+ * characters in event and id (at most 255 bytes each), sizes.  Unknown members
+ * of an object are ignored; of one that is given twice the last counts.  An
+ * event or id that is empty (or null in JSON) counts as not given.  A byte
+ * order mark before JSON and blank lines in NDJSON are skipped.
  * RC_BAD, RC_DENIED, RC_TOO_LARGE, RC_MEDIA, RC_NOMEM, with a text that says
- * which message (index from 0, or NDJSON line from 1) and what to change; *env is
- * then empty.  An empty array or NDJSON body is RC_BAD.
+ * which message (index from 0, or NDJSON line from 1) and what to change; *env
+ * is then empty.  An empty array or NDJSON body is RC_BAD.
  */
 enum rc envelope_parse(const struct envelope_source *from, char *body, size_t n,
     const struct envelope_limits *limits, struct envelope *env,

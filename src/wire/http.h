@@ -17,34 +17,42 @@ const char *http_reason(int status);
    ignoring case and parameters. */
 bool http_is_type(struct slice content_type, const char *type);
 
-/* How much an Accept header wants text/html over application/json: true if it does.
-   p == NULL or "*" + "/" + "*" alone: false. */
+/* True if an Accept header (RFC 9110, 12.5.1) weighs text/html over
+   application/json; where they weigh the same, if it names text/html and covers
+   JSON only by a wildcard.  p == NULL or "*" + "/" + "*" alone: false. */
 bool http_wants_html(struct slice accept);
 
 /* True if an If-None-Match value names etag (given with W/ and quotes), by weak
-   comparison (RFC 9110, 8.8.3.2), or is "*". */
+   comparison (RFC 9110, 8.8.3.2), or is "*".  Apache's mod_deflate and
+   mod_brotli append -gzip or -br within the quotes, to weak tags too, and don't
+   take it off what comes back: a tag with that suffix names etag as well. */
 bool http_etag_matches(struct slice if_none_match, struct slice etag);
 
 /* RC_OK if target is a path on this site that is safe in a Location header:
    begins with one '/', then neither '/' nor '\\'; no control characters, no
-   backslash anywhere, no space, valid UTF-8, at most 2,000 bytes; else RC_BAD. */
+   backslash anywhere, no space, valid UTF-8, at most 2,000 bytes.  Else
+   RC_BAD. */
 enum rc http_redirect_check(struct slice target, struct err *e) MUST_CHECK;
 
-/* target with bytes above 0x7e and others not allowed in a URI percent-encoded. */
+/* Appends target, what may not stand in a URI percent-encoded: bytes above
+   0x7e, spaces, quotes, '%' without two hex digits and the like. */
 void http_add_location(struct buf *b, struct slice target);
 
-/* True if an Origin header's value ("https://a.example:8443") names the same host and
-   port as Host, whatever its scheme's default port; case-insensitive. */
+/* True if an Origin header's value ("https://a.example:8443") names the same
+   host and port as Host, whatever its scheme's default port; case-insensitive.
+   A Host without a port has the default of the origin's scheme (TLS may end at
+   a proxy).  Only http and https. */
 bool http_origin_is_host(struct slice origin, struct slice host);
 
-/* A CGI answer head: "Status: 201 Created\r\nContent-Type: ..\r\n" + extra + "\r\n".
-   extra: whole header lines with "\r\n", may be "".  No Content-Length when
-   body_bytes is HTTP_UNKNOWN. */
+/* A CGI answer head: "Status: 201 Created\r\nContent-Type: ..\r\n" + extra +
+   "\r\n".  extra: whole header lines with "\r\n", may be "".  No Content-Type
+   when content_type is NULL, no Content-Length for HTTP_UNKNOWN body_bytes. */
 #define HTTP_UNKNOWN ((size_t)-1)
 void http_add_head(struct buf *b, int status, const char *content_type,
     const char *extra, size_t body_bytes);
 
-/* An application/problem+json body (RFC 9457): type about:blank, title, status, detail. */
+/* An application/problem+json body (RFC 9457): type about:blank, title, status,
+   detail (any bytes: invalid UTF-8 is repaired). */
 void http_add_problem(struct buf *b, int status, struct slice detail);
 
 /* Appends s as HTML text: & < > " ' escaped. */

@@ -1,0 +1,482 @@
+#include "hub/inside.h"
+
+#include "base/clock.h"
+#include "base/cursor.h"
+#include "base/diag.h"
+
+#include <stdlib.h>
+
+/* Further behind than this, the hub lets pages feed everybody instead of
+   pulling all of it through the ring. */
+#define JUMP_MESSAGES 20000
+
+static void on_tick(uv_timer_t *timer);
+
+/* Everybody is behind from `after` on; the ring starts anew at tip. */
+static void
+jump(struct hub *h, uint64_t after, uint64_t tip)
+{
+	struct reader *r, *next;
+
+	ring_clear(&h->ring);
+	h->tip = tip;
+	for (r = h->readers; r != NULL; r = next) {
+		next = r->next;
+		if (r->state != READER_LIVE)
+			continue;
+		r->after = after;
+		fetch_start(r);
+	}
+}
+
+/* Another log lies at the path: every cursor is void. */
+static void
+start_over(struct hub *h, const struct log_tip *tip)
+{
+	struct reader *r, *next;
+
+	diag(DIAG_WARN, "the log was replaced: readers start over in epoch %08x",
+	    tip->epoch);
+	ring_clear(&h->ring);
+	h->epoch = tip->epoch;
+	h->tip = tip->seq;
+	for (r = h->readers; r != NULL; r = next) {
+		next = r->next;
+		if (r->partial.seq != 0) {
+			reader_close(r); /* the rest of its message is gone */
+			continue;
+		}
+		r->how.epoch = tip->epoch;
+		r->after = r->gap_told = 0;
+		r->has_gap = true;
+		if (r->state == READER_LIVE)
+			fetch_start(r);
+	}
+}
+
+/* One message of the log for the ring. */
+static bool
+take_message(void *arg, const struct message *m)
+{
+	struct hub *h = arg;
+	uint64_t expected = h->n_batch == 0 ? h->tip + 1 :
+	    h->batch[h->n_batch - 1]->m.seq + 1;
+
+	if (m->seq != expected ||
+	    ring_add(&h->ring, m, &h->batch[h->n_batch]) != RC_OK) {
+		h->has_hole = true;
+		return false;
+	}
+	return ++h->n_batch < HUB_BATCH;
+}
+
+/* Reads and delivers one batch.  False when there is nothing more. */
+static bool
+read_batch(struct hub *h, uint64_t tip)
+{
+	struct log_query q = {.after = h->tip, .max_messages = HUB_BATCH,
+	    .max_bytes = h->options->ring_bytes / 2 + 1};
+	struct log_page page;
+	struct err e;
+
+	h->n_batch = 0;
+	h->has_hole = false;
+	if (log_read(h->log, &q, take_message, h, &page, &e) != RC_OK) {
+		diag(DIAG_WARN, "reading new messages: %s", e.text);
+		h->n_batch = 0;
+		jump(h, h->tip, h->tip);
+		return false;
+	}
+	if (page.tip.epoch != h->epoch) {
+		h->n_batch = 0;
+		start_over(h, &page.tip);
+		return false;
+	}
+	if (page.n == 0 && !h->has_hole && tip > h->tip)
+		h->has_hole = true; /* all of it is deleted already */
+	hub_deliver(h);
+	if (h->has_hole) { /* some were deleted: pages find out whose */
+		jump(h, h->tip, tip);
+		return false;
+	}
+	return h->tip < tip;
+}
+
+void
+hub_sync(struct hub *h)
+{
+	struct log_tip tip;
+	struct err e;
+
+	if (h->is_syncing || h->n_readers == 0)
+		return;
+	h->is_syncing = true;
+	if (log_tip(h->log, &tip, &e) != RC_OK)
+		diag(DIAG_WARN, "asking the log for news: %s", e.text);
+	else if (tip.epoch != h->epoch)
+		start_over(h, &tip);
+	else if (tip.seq > h->tip + JUMP_MESSAGES)
+		jump(h, h->tip, tip.seq);
+	else
+		while (h->tip < tip.seq && read_batch(h, tip.seq))
+			;
+	atomic_store_explicit(&h->figures.ring_messages, h->ring.n,
+	    memory_order_relaxed);
+	atomic_store_explicit(&h->figures.ring_bytes, h->ring.bytes,
+	    memory_order_relaxed);
+	h->is_syncing = false;
+}
+
+/* The first reader: from here on every message counts. */
+static enum rc
+wake_up(struct hub *h, struct err *e)
+{
+	struct log_tip tip;
+	enum rc rc = log_tip(h->log, &tip, e);
+
+	if (rc != RC_OK)
+		return rc;
+	ring_clear(&h->ring);
+	h->tip = tip.seq;
+	h->epoch = tip.epoch;
+	wheel_init(&h->wheel, uv_now(h->loop));
+	uv_timer_start(&h->tick, on_tick, WHEEL_TICK_MS, WHEEL_TICK_MS);
+	wake_set(h->wake, true);
+	atomic_store(&h->is_awake, true);
+	return RC_OK;
+}
+
+void
+hub_sleep(struct hub *h)
+{
+	atomic_store(&h->is_awake, false);
+	uv_timer_stop(&h->tick);
+	wake_set(h->wake, false);
+	ring_clear(&h->ring);
+}
+
+void
+hub_set_timer(struct reader *r)
+{
+	uint64_t due = r->hold_until_ms;
+	uint64_t beat = r->sent_ms + r->hub->options->heartbeat_ms;
+
+	if (!r->is_answer && beat < due)
+		due = beat;
+	wheel_set(&r->hub->wheel, &r->timer, due);
+}
+
+/* Its time is over. */
+static void
+end_hold(struct reader *r)
+{
+	struct buf b;
+
+	if (r->state == READER_PAGING && r->fetch != NULL)
+		r->hold_until_ms += 2 * WHEEL_TICK_MS; /* its page is on the way */
+	else if (r->partial.seq != 0)
+		reader_close(r); /* it doesn't read: nothing can be ended well */
+	else if (!r->is_answer)
+		reader_finish(r);
+	else {
+		buf_init(&b, 0);
+		hub_add_answer(&b, r, NULL, 0,
+		    r->state == READER_LIVE ? r->hub->tip : r->after);
+		if (b.rc == RC_OK)
+			reader_answer(r, buf_slice(&b));
+		else
+			reader_close(r);
+		buf_fini(&b);
+	}
+}
+
+static void
+on_timer(void *arg, struct timer *t)
+{
+	struct reader *r = (struct reader *)((char *)t -
+	    offsetof(struct reader, timer));
+	struct hub *h = arg;
+	uint64_t now = uv_now(h->loop);
+	struct buf b;
+
+	if (now >= r->hold_until_ms) {
+		end_hold(r);
+	} else if (!r->is_answer && r->state == READER_LIVE &&
+	    now >= r->sent_ms + h->options->heartbeat_ms) {
+		buf_init(&b, 0);
+		encode_heartbeat(&b, &r->how, h->tip);
+		if (b.rc == RC_OK)
+			reader_say(r, buf_slice(&b));
+		buf_fini(&b);
+		r->sent_ms = now; /* also when the socket is full: no hurry then */
+	} else if (now >= r->sent_ms + h->options->heartbeat_ms) {
+		r->sent_ms = now; /* behind: it gets messages instead */
+	}
+	if (r->state != READER_ENDED)
+		hub_set_timer(r);
+}
+
+static void
+on_tick(uv_timer_t *timer)
+{
+	struct hub *h = timer->data;
+
+	wheel_run(&h->wheel, uv_now(h->loop), on_timer, h);
+}
+
+static void
+on_committed(uv_async_t *async)
+{
+	hub_sync(async->data);
+}
+
+static void
+on_look(void *arg)
+{
+	hub_sync(arg);
+}
+
+void
+hub_committed(struct hub *h)
+{
+	if (atomic_load(&h->is_awake))
+		uv_async_send(&h->committed);
+}
+
+bool
+hub_claim(struct hub *h)
+{
+	if (atomic_fetch_add(&h->claims, 1) < h->options->max_held)
+		return true;
+	hub_unclaim(h);
+	return false;
+}
+
+void
+hub_unclaim(struct hub *h)
+{
+	atomic_fetch_sub(&h->claims, 1);
+}
+
+/* Copies what the spec only lends. */
+static enum rc
+copy_spec(struct reader *r, const struct hub_reader *spec)
+{
+	char *p;
+
+	if (spec->how.callback.p != NULL) {
+		if ((p = malloc(spec->how.callback.n + 1)) == NULL)
+			return RC_NOMEM;
+		memcpy(p, spec->how.callback.p, spec->how.callback.n);
+		r->how.callback.p = p;
+	}
+	if (spec->is_answer) {
+		if ((p = malloc(spec->head.n + 1)) == NULL)
+			return RC_NOMEM;
+		memcpy(p, spec->head.p, spec->head.n);
+		r->head = (struct slice){p, spec->head.n};
+	}
+	return RC_OK;
+}
+
+static enum rc
+join(struct hub *h, struct reader *r)
+{
+	enum rc rc = RC_OK;
+	size_t i;
+
+	r->member = &r->one;
+	if (r->what.n > 1)
+		r->member = calloc(r->what.n, sizeof *r->member);
+	if (r->member == NULL)
+		return RC_NOMEM;
+	pthread_mutex_lock(&h->topics_lock);
+	for (i = 0; i < r->what.n && rc == RC_OK; i++)
+		rc = topics_join(&h->topics, r->what.item[i], &r->member[i], r);
+	pthread_mutex_unlock(&h->topics_lock);
+	return rc;
+}
+
+/* Sends the head and what opens the body. */
+static void
+open_answer(struct reader *r, const struct hub_reader *spec)
+{
+	struct buf b;
+
+	buf_init(&b, 0);
+	buf_add_slice(&b, spec->head);
+	encode_opening(&b, &r->how, r->after, spec->retry_ms);
+	if (b.rc != RC_OK || !reader_say(r, buf_slice(&b)))
+		reader_close(r);
+	buf_fini(&b);
+}
+
+/* A reader of nothing yet, in the hub's list.  Takes outlet and what. */
+static struct reader *
+make_reader(struct hub *h, struct hub_reader *spec)
+{
+	struct reader *r = calloc(1, sizeof *r);
+
+	if (r == NULL || uv_poll_init(h->loop, &r->poll, spec->outlet.fd) != 0) {
+		free(r);
+		pattern_set_fini(&spec->what);
+		outlet_close(&spec->outlet);
+		hub_unclaim(h);
+		return NULL;
+	}
+	r->hub = h;
+	r->outlet = spec->outlet;
+	r->what = spec->what;
+	r->how = spec->how;
+	r->how.callback = (struct slice){0};
+	r->is_answer = spec->is_answer;
+	r->limit = spec->limit;
+	r->sent_ms = uv_now(h->loop);
+	r->hold_until_ms = r->sent_ms + spec->hold_ms;
+	r->state = READER_BLOCKED;
+	r->next = h->readers;
+	r->link = &h->readers;
+	if (r->next != NULL)
+		r->next->link = &r->next;
+	h->readers = r;
+	atomic_store_explicit(&h->figures.held, ++h->n_readers,
+	    memory_order_relaxed);
+	count(&h->figures.held_total, 1);
+	return r;
+}
+
+void
+hub_hold(struct hub *h, struct hub_reader *spec)
+{
+	bool is_first = h->n_readers == 0;
+	struct reader *r = make_reader(h, spec);
+	struct err e;
+
+	if (r == NULL)
+		return;
+	r->how.callback.n = spec->how.callback.n;
+	if (copy_spec(r, spec) != RC_OK || join(h, r) != RC_OK ||
+	    (is_first && wake_up(h, &e) != RC_OK)) {
+		reader_close(r);
+		return;
+	}
+	if (!is_first)
+		hub_sync(h);
+	r->has_gap = spec->has_gap || (!spec->is_now && spec->after > h->tip);
+	r->after = spec->is_now ? h->tip : r->has_gap ? 0 : spec->after;
+	if (!spec->is_now && r->how.epoch != h->epoch) {
+		r->has_gap = true; /* the log was replaced a moment ago */
+		r->after = 0;
+	}
+	r->how.epoch = h->epoch;
+	hub_set_timer(r);
+	reader_watch(r, false);
+	if (!r->is_answer)
+		open_answer(r, spec);
+	if (r->state != READER_ENDED)
+		hub_feed(r);
+}
+
+void
+hub_drain(struct hub *h)
+{
+	struct reader *r, *next;
+
+	for (r = h->readers; r != NULL; r = next) {
+		next = r->next;
+		if (r->state == READER_PAGING)
+			fetch_forget(r);
+		if (r->state == READER_PAGING)
+			r->state = READER_BLOCKED;
+		end_hold(r);
+	}
+}
+
+void
+hub_figures(struct hub *h, struct hub_figures *f)
+{
+	struct hub_counters *c = &h->figures;
+
+	*f = (struct hub_figures){
+	    .held = atomic_load_explicit(&c->held, memory_order_relaxed),
+	    .held_total = atomic_load_explicit(&c->held_total, memory_order_relaxed),
+	    .deliveries = atomic_load_explicit(&c->deliveries, memory_order_relaxed),
+	    .sent_bytes = atomic_load_explicit(&c->sent_bytes, memory_order_relaxed),
+	    .pages = atomic_load_explicit(&c->pages, memory_order_relaxed),
+	    .gaps = atomic_load_explicit(&c->gaps, memory_order_relaxed),
+	    .ring_messages = atomic_load_explicit(&c->ring_messages, memory_order_relaxed),
+	    .ring_bytes = atomic_load_explicit(&c->ring_bytes, memory_order_relaxed),
+	};
+}
+
+uint64_t
+hub_subscribers(struct hub *h, struct slice channel)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&h->topics_lock);
+	n = topics_count(&h->topics, channel);
+	pthread_mutex_unlock(&h->topics_lock);
+	return n;
+}
+
+enum rc
+hub_new(struct hub **out, uv_loop_t *loop, const struct options *o,
+    struct store *s, struct outbox *box, struct err *e)
+{
+	struct hub *h = calloc(1, sizeof *h);
+	struct log *l = store_log(s);
+	enum rc rc;
+
+	*out = NULL;
+	if (h == NULL)
+		return err_set(e, RC_NOMEM, "no memory for the hub");
+	h->loop = loop;
+	h->options = o;
+	h->store = s;
+	h->box = box;
+	ring_init(&h->ring, o->ring_bytes);
+	topics_init(&h->topics);
+	fetches_init(&h->fetches, (uint32_t)o->fetches);
+	pthread_mutex_init(&h->topics_lock, NULL);
+	if ((rc = log_reader_open(l, &h->log, e)) != RC_OK ||
+	    (rc = wake_new(&h->wake, loop, log_wake_path(l),
+	    log_change_path(l), on_look, h, e)) != RC_OK) {
+		log_reader_close(h->log);
+		pthread_mutex_destroy(&h->topics_lock);
+		free(h);
+		return rc;
+	}
+	uv_async_init(loop, &h->committed, on_committed);
+	uv_timer_init(loop, &h->tick);
+	h->committed.data = h->tick.data = h;
+	*out = h;
+	return RC_OK;
+}
+
+static void
+closed(uv_handle_t *handle)
+{
+	struct hub *h = handle->data;
+
+	if (--h->closing > 0)
+		return;
+	log_reader_close(h->log);
+	ring_fini(&h->ring);
+	topics_fini(&h->topics);
+	pthread_mutex_destroy(&h->topics_lock);
+	free(h);
+}
+
+void
+hub_free(struct hub *h)
+{
+	if (h == NULL)
+		return;
+	while (h->readers != NULL)
+		reader_close(h->readers);
+	h->closing = 2;
+	wake_free(h->wake);
+	uv_close((uv_handle_t *)&h->committed, closed);
+	uv_close((uv_handle_t *)&h->tick, closed);
+}

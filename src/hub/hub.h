@@ -1,0 +1,73 @@
+/*
+ * The hub: all held answers of a process and how messages reach them.  It
+ * belongs to the loop thread; what other threads may call is marked.
+ *
+ * A reader is a cursor: it has no queue.  While it keeps up it is written to
+ * straight from the ring's shared bytes.  When its socket is full, or it comes
+ * back late, it has an older cursor and is fed from the ring or, page by page,
+ * from the log, as its socket drains.
+ */
+#ifndef COMETLOG_HUB_HUB_H
+#define COMETLOG_HUB_HUB_H
+
+#include "base/channel.h"
+#include "base/options.h"
+#include "hub/outbox.h"
+#include "hub/store.h"
+#include "wire/encode.h"
+
+#include <uv.h>
+
+struct hub;
+
+/* o, s and box are borrowed until hub_free. */
+enum rc hub_new(struct hub **out, uv_loop_t *loop, const struct options *o,
+    struct store *s, struct outbox *box, struct err *e) MUST_CHECK;
+
+/* Any thread: the writer committed something. */
+void hub_committed(struct hub *h);
+
+/* What a technique asks for. */
+struct hub_reader {
+	struct outlet outlet;           /* taken */
+	struct pattern_set what;        /* taken */
+	struct encode how;              /* callback is copied; epoch is the hub's */
+	bool is_answer;                 /* long polling: one poll answer, then done */
+	uint32_t limit;                 /* of messages in that answer */
+	bool is_now;                    /* from the newest on; after is ignored */
+	bool has_gap;                   /* the cursor's epoch or place is not the log's */
+	uint64_t after;                 /* a cursor's seq */
+	uint64_t hold_ms;               /* ends then, with an empty answer if need be */
+	uint32_t retry_ms;              /* for the opening */
+	struct slice head;              /* the HTTP head; borrowed for the call */
+};
+
+/* Makes it a held answer.  Takes outlet and what, also on failure: then the
+   connection is closed. */
+void hub_hold(struct hub *h, struct hub_reader *spec);
+
+/* Any thread.  Claims one of max-held places for hub_hold, which gives it back in
+   the end; false when there is none: the technique degrades. */
+bool hub_claim(struct hub *h);
+void hub_unclaim(struct hub *h);
+
+/* Ends every held answer properly, so that clients resume elsewhere.  What the
+   kernel doesn't take at once is left to the outbox. */
+void hub_drain(struct hub *h);
+
+/* Frees h once the loop has run the closings.  After hub_drain. */
+void hub_free(struct hub *h);
+
+/* Any thread; sums since the start, and what is now. */
+struct hub_figures {
+	uint64_t held;                  /* readers now */
+	uint64_t held_total, deliveries, sent_bytes, pages, gaps;
+	uint64_t ring_messages, ring_bytes;
+};
+void hub_figures(struct hub *h, struct hub_figures *f);
+
+/* Any thread: how many readers of this process a channel has, by the topic
+   that is exactly it.  Takes a lock that the loop takes only when readers come and go. */
+uint64_t hub_subscribers(struct hub *h, struct slice channel);
+
+#endif

@@ -1,0 +1,221 @@
+#include "hub/reader.h"
+
+#include "hub/inside.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+static void
+freed(uv_handle_t *handle)
+{
+	struct reader *r = (struct reader *)handle;
+
+	pattern_set_fini(&r->what);
+	if (r->member != &r->one)
+		free(r->member);
+	free((char *)r->how.callback.p);
+	free((char *)r->head.p);
+	free(r);
+}
+
+/* Takes r out of everything; its outlet is the caller's then. */
+static struct outlet
+retire(struct reader *r)
+{
+	struct hub *h = r->hub;
+	struct outlet o = r->outlet;
+	size_t i;
+
+	if (r->state == READER_PAGING)
+		fetch_forget(r);
+	r->state = READER_ENDED;
+	wheel_cancel(&r->timer);
+	pthread_mutex_lock(&h->topics_lock);
+	for (i = 0; r->member != NULL && i < r->what.n; i++)
+		topics_leave(&h->topics, &r->member[i]);
+	pthread_mutex_unlock(&h->topics_lock);
+	*r->link = r->next;
+	if (r->next != NULL)
+		r->next->link = r->link;
+	uv_poll_stop(&r->poll);
+	uv_close((uv_handle_t *)&r->poll, freed);
+	atomic_store_explicit(&h->figures.held, --h->n_readers,
+	    memory_order_relaxed);
+	hub_unclaim(h);
+	if (h->n_readers == 0)
+		hub_sleep(h);
+	return o;
+}
+
+void
+reader_close(struct reader *r)
+{
+	struct outlet o;
+
+	if (r->state == READER_ENDED)
+		return;
+	o = retire(r);
+	outlet_close(&o);
+}
+
+/* Sends the last bytes and is done with r. */
+static void
+leave_with(struct reader *r, struct slice bytes)
+{
+	struct hub *h = r->hub;
+	struct iovec iov = {(char *)bytes.p, bytes.n};
+	struct outlet o = retire(r);
+	ssize_t sent = bytes.n == 0 ? 0 : outlet_send(&o, &iov, 1);
+	char *rest;
+
+	if (sent < 0) {
+		outlet_close(&o);
+		return;
+	}
+	if ((size_t)sent == bytes.n) {
+		outbox_done(h->box, o);
+		return;
+	}
+	rest = malloc(bytes.n - (size_t)sent);
+	if (rest == NULL) {
+		outlet_close(&o);
+		return;
+	}
+	memcpy(rest, bytes.p + sent, bytes.n - (size_t)sent);
+	outbox_send(h->box, o, rest, bytes.n - (size_t)sent, 0);
+}
+
+void
+reader_answer(struct reader *r, struct slice bytes)
+{
+	leave_with(r, bytes);
+}
+
+void
+reader_finish(struct reader *r)
+{
+	struct buf content, framed;
+
+	buf_init(&content, 0);
+	buf_init(&framed, 0);
+	encode_ending(&content, &r->how, 0);
+	outlet_add(&r->outlet, &framed, buf_slice(&content));
+	outlet_add_end(&r->outlet, &framed);
+	if (content.rc != RC_OK || framed.rc != RC_OK)
+		reader_close(r);
+	else
+		leave_with(r, buf_slice(&framed));
+	buf_fini(&content);
+	buf_fini(&framed);
+}
+
+/* Bytes on a held request: the server's abort, or its leaving. */
+static void
+drain_input(struct reader *r)
+{
+	char bytes[512];
+	ssize_t n = recv(r->outlet.fd, bytes, sizeof bytes, MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0 || fcgi_has_abort(&r->in, bytes, (size_t)n))
+		reader_close(r);
+}
+
+static void
+on_event(uv_poll_t *poll, int status, int events)
+{
+	struct reader *r = (struct reader *)poll;
+
+	if (status < 0) {
+		reader_close(r);
+		return;
+	}
+	if (events & UV_READABLE)
+		drain_input(r);
+	else if (events & UV_DISCONNECT)
+		reader_close(r);
+	if ((events & UV_WRITABLE) && r->state == READER_BLOCKED)
+		hub_feed(r);
+}
+
+void
+reader_watch(struct reader *r, bool is_writing)
+{
+	int events = r->outlet.is_socket ? UV_READABLE : UV_DISCONNECT;
+
+	if (r->state == READER_ENDED)
+		return;
+	if (is_writing == r->is_writing && uv_is_active((uv_handle_t *)&r->poll))
+		return;
+	r->is_writing = is_writing;
+	uv_poll_start(&r->poll, events | (is_writing ? UV_WRITABLE : 0),
+	    on_event);
+}
+
+/* sent bytes went out of pieces, the first of which had `skip` sent before. */
+static void
+stop_at(struct reader *r, uint64_t after, const struct piece *piece, int n,
+    size_t skip, size_t sent)
+{
+	int i;
+
+	r->after = after;
+	sent += skip;
+	for (i = 0; i < n && sent >= piece[i].n; i++) {
+		sent -= piece[i].n;
+		r->after = piece[i].seq;
+	}
+	r->partial = (struct partial){sent == 0 ? 0 : piece[i].seq, sent};
+	r->state = READER_BLOCKED;
+	reader_watch(r, true);
+}
+
+bool
+reader_send(struct reader *r, uint64_t after, const struct iovec *iov,
+    int n_iov, const struct piece *piece, int n_piece)
+{
+	size_t skip = r->partial.seq == 0 ? 0 : r->partial.sent, all = 0;
+	ssize_t sent = outlet_send(&r->outlet, iov, n_iov);
+	int i;
+
+	if (sent < 0) {
+		reader_close(r);
+		return false;
+	}
+	if (sent > 0)
+		r->sent_ms = uv_now(r->hub->loop);
+	for (i = 0; i < n_iov; i++)
+		all += iov[i].iov_len;
+	count(&r->hub->figures.sent_bytes, (uint64_t)sent);
+	if ((size_t)sent == all) {
+		r->partial.seq = 0;
+		return true;
+	}
+	stop_at(r, after, piece, n_piece, skip, (size_t)sent);
+	return false;
+}
+
+bool
+reader_say(struct reader *r, struct slice content)
+{
+	struct buf framed;
+	struct iovec iov;
+	ssize_t sent = -1;
+	bool is_all;
+
+	buf_init(&framed, 0);
+	outlet_add(&r->outlet, &framed, content);
+	if (framed.rc == RC_OK) {
+		iov = (struct iovec){framed.p, framed.n};
+		sent = outlet_send(&r->outlet, &iov, 1);
+	}
+	is_all = sent == (ssize_t)framed.n;
+	if (is_all)
+		r->sent_ms = uv_now(r->hub->loop);
+	else if (sent != 0) /* cut in the middle, or gone */
+		reader_close(r);
+	buf_fini(&framed);
+	return is_all;
+}

@@ -1,0 +1,38 @@
+/*
+ * What a process does with the log: one writer, and readers that any thread
+ * borrows.  The way through which transports reach the log.
+ */
+#ifndef COMETLOG_HUB_STORE_H
+#define COMETLOG_HUB_STORE_H
+
+#include "base/options.h"
+#include "log/log.h"
+#include "log/reader.h"
+#include "log/writer.h"
+
+struct store;
+
+/* Opens the log as the options say and starts the writer.  committed: called
+   on the writer's thread after each commit.  o is borrowed until store_close.
+   Errors as log_open's. */
+enum rc store_open(struct store **out, const struct options *o,
+    void (*committed)(void *arg, uint64_t newest_seq), void *arg,
+    struct err *e) MUST_CHECK;
+
+/* Stores and answers what waits, then closes.  No reader may be out. */
+void store_close(struct store *s);
+
+struct log *store_log(struct store *s);
+
+/* Any thread; as log_append: RC_BUSY when the queue is full. */
+enum rc store_append(struct store *s, struct append *a,
+    struct err *e) MUST_CHECK;
+
+/* Borrows a reader (opens one when all are out) until store_return. */
+enum rc store_borrow(struct store *s, struct log_reader **r,
+    struct err *e) MUST_CHECK;
+void store_return(struct store *s, struct log_reader *r);
+
+void store_writer_figures(struct store *s, struct log_writer_figures *f);
+
+#endif

@@ -1,0 +1,160 @@
+#include "hub/wake.h"
+
+#include "base/diag.h"
+
+#include <stdlib.h>
+
+/* After a change of the WAL: when to look again, in ms.  Meanwhile the WAL isn't
+   watched, so that our own commits, which change it too, cost one event in so long. */
+static const unsigned again_ms[] = {1, 4, 10};
+#define AGAIN (sizeof again_ms / sizeof again_ms[0])
+
+#define TIMER_MS 1000           /* beside working signals */
+#define TIMER_ALONE_MS 200      /* without */
+
+struct wake {
+	uv_fs_event_t touched;  /* the wake file */
+	uv_fs_event_t changed;  /* the WAL, or the database */
+	uv_timer_t again, timer;
+	size_t step;            /* into again_ms */
+	const char *wake_path, *change_path;
+	void (*look)(void *arg);
+	void *arg;
+	bool is_on, is_deaf;    /* deaf: a watch could not be had */
+	int closing;            /* handles that are still open */
+};
+
+enum rc
+wake_new(struct wake **out, uv_loop_t *loop, const char *wake_path,
+    const char *change_path, void (*look)(void *arg), void *arg, struct err *e)
+{
+	struct wake *w = calloc(1, sizeof *w);
+
+	*out = w;
+	if (w == NULL)
+		return err_set(e, RC_NOMEM, "no memory for wake-ups");
+	w->wake_path = wake_path;
+	w->change_path = change_path;
+	w->look = look;
+	w->arg = arg;
+	uv_fs_event_init(loop, &w->touched);
+	uv_fs_event_init(loop, &w->changed);
+	uv_timer_init(loop, &w->again);
+	uv_timer_init(loop, &w->timer);
+	w->touched.data = w->changed.data = w->again.data = w->timer.data = w;
+	return RC_OK;
+}
+
+static void
+on_touch(uv_fs_event_t *h, const char *name, int events, int status)
+{
+	struct wake *w = h->data;
+
+	(void)name;
+	(void)events;
+	(void)status;
+	w->look(w->arg);
+}
+
+static void
+on_change(uv_fs_event_t *h, const char *name, int events, int status);
+
+static void
+watch(struct wake *w, uv_fs_event_t *h, uv_fs_event_cb fn, const char *path)
+{
+	int rc = uv_fs_event_start(h, fn, path, 0);
+
+	if (rc == 0 || rc == UV_EINVAL)
+		return;
+	if (!w->is_deaf)
+		diag(DIAG_INFO, "no change signals for %s (%s): the log is "
+		    "asked every %d ms", path, uv_strerror(rc), TIMER_ALONE_MS);
+	w->is_deaf = true;
+}
+
+static void
+on_again(uv_timer_t *t)
+{
+	struct wake *w = t->data;
+
+	w->step++;
+	if (w->step < AGAIN)
+		uv_timer_start(t, on_again, again_ms[w->step], 0);
+	else if (w->is_on)
+		watch(w, &w->changed, on_change, w->change_path);
+	w->look(w->arg);
+}
+
+static void
+on_change(uv_fs_event_t *h, const char *name, int events, int status)
+{
+	struct wake *w = h->data;
+
+	(void)name;
+	(void)events;
+	(void)status;
+	uv_fs_event_stop(h);
+	w->step = 0;
+	uv_timer_start(&w->again, on_again, again_ms[0], 0);
+}
+
+/* Also renews watches: the files may have been replaced. */
+static void
+on_timer(uv_timer_t *t)
+{
+	struct wake *w = t->data;
+	bool was_deaf = w->is_deaf;
+
+	uv_fs_event_stop(&w->touched);
+	w->is_deaf = false;
+	watch(w, &w->touched, on_touch, w->wake_path);
+	if (!uv_is_active((uv_handle_t *)&w->again)) {
+		uv_fs_event_stop(&w->changed);
+		watch(w, &w->changed, on_change, w->change_path);
+	}
+	if (was_deaf != w->is_deaf)
+		uv_timer_set_repeat(t, w->is_deaf ? TIMER_ALONE_MS : TIMER_MS);
+	w->look(w->arg);
+}
+
+void
+wake_set(struct wake *w, bool is_on)
+{
+	if (w->is_on == is_on)
+		return;
+	w->is_on = is_on;
+	if (!is_on) {
+		uv_fs_event_stop(&w->touched);
+		uv_fs_event_stop(&w->changed);
+		uv_timer_stop(&w->again);
+		uv_timer_stop(&w->timer);
+		return;
+	}
+	watch(w, &w->touched, on_touch, w->wake_path);
+	watch(w, &w->changed, on_change, w->change_path);
+	uv_timer_start(&w->timer, on_timer,
+	    w->is_deaf ? TIMER_ALONE_MS : TIMER_MS,
+	    w->is_deaf ? TIMER_ALONE_MS : TIMER_MS);
+}
+
+static void
+closed(uv_handle_t *h)
+{
+	struct wake *w = h->data;
+
+	if (--w->closing == 0)
+		free(w);
+}
+
+void
+wake_free(struct wake *w)
+{
+	if (w == NULL)
+		return;
+	wake_set(w, false);
+	w->closing = 4;
+	uv_close((uv_handle_t *)&w->touched, closed);
+	uv_close((uv_handle_t *)&w->changed, closed);
+	uv_close((uv_handle_t *)&w->again, closed);
+	uv_close((uv_handle_t *)&w->timer, closed);
+}

@@ -1,0 +1,83 @@
+#include "log/chanmap.h"
+
+#include <stdlib.h>
+
+/* FNV-1a. */
+static uint64_t
+hash_of(struct slice name)
+{
+	uint64_t h = 0xcbf29ce484222325u;
+
+	for (size_t i = 0; i < name.n; i++)
+		h = (h ^ (unsigned char)name.p[i]) * 0x100000001b3u;
+	return h ^ h >> 32;
+}
+
+struct chanmap_entry *
+chanmap_find(const struct chanmap *m, struct slice name)
+{
+	uint64_t hash = hash_of(name);
+	struct chanmap_entry *c = m->bucket[hash % CHANMAP_BUCKETS];
+
+	while (c != NULL &&
+	    (c->hash != hash || !slice_is((struct slice){c->name, c->n}, name)))
+		c = c->next;
+	return c;
+}
+
+struct chanmap_entry *
+chanmap_add(struct chanmap *m, struct slice name, int64_t id)
+{
+	struct chanmap_entry *c = calloc(1, sizeof *c + name.n);
+	struct chanmap_entry **bucket;
+
+	if (c == NULL)
+		return NULL;
+	c->id = id;
+	c->hash = hash_of(name);
+	c->n = name.n;
+	memcpy(c->name, name.p, name.n);
+	bucket = &m->bucket[c->hash % CHANMAP_BUCKETS];
+	c->next = *bucket;
+	*bucket = c;
+	m->n++;
+	return c;
+}
+
+void
+chanmap_touch(
+    struct chanmap *m, struct chanmap_entry *c, uint64_t seq, uint64_t bytes)
+{
+	if (c->messages == 0) {
+		c->next_touched = m->touched;
+		m->touched = c;
+	}
+	c->messages++;
+	c->bytes += bytes;
+	c->newest = seq;
+}
+
+void
+chanmap_settle(struct chanmap *m)
+{
+	for (struct chanmap_entry *c = m->touched; c != NULL;
+	     c = c->next_touched)
+		c->messages = c->bytes = 0;
+	m->touched = NULL;
+	if (m->n > 2 * CHANMAP_BUCKETS)
+		chanmap_clear(m);
+}
+
+void
+chanmap_clear(struct chanmap *m)
+{
+	struct chanmap_entry *c, *next;
+
+	for (size_t i = 0; i < CHANMAP_BUCKETS; i++) {
+		for (c = m->bucket[i]; c != NULL; c = next) {
+			next = c->next;
+			free(c);
+		}
+	}
+	memset(m, 0, sizeof *m);
+}

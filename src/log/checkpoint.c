@@ -1,0 +1,158 @@
+#include "log/checkpoint.h"
+
+#include "base/clock.h"
+#include "log/connect.h"
+#include "log/thread.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#define PASSIVE_PAGES 1000       /* grown by so many: copy them */
+#define RESTART_BYTES (64 << 20) /* so long: begin it anew */
+#define RESTART_WAIT_MS 20       /* at most, as all writers wait */
+#define RESTART_PAUSE_MS 100     /* after a vain try, then twice that */
+#define RESTART_PAUSE_MOST_MS 10000
+
+struct checkpointer {
+	struct log *log;
+	struct db db; /* the thread's */
+	int64_t page_bytes;
+	uint64_t restart_at_ms, pause_ms;
+	pthread_t thread;
+	pthread_mutex_t lock; /* of all below */
+	pthread_cond_t changed;
+	int wal_pages;    /* as last heard */
+	int copied_pages; /* when it last copied */
+	bool is_stopping;
+};
+
+/* With the lock held. */
+static bool
+is_due(const struct checkpointer *c)
+{
+	return c->wal_pages >= c->copied_pages + PASSIVE_PAGES;
+}
+
+void
+checkpoint_hint(struct checkpointer *c, int wal_pages)
+{
+	if (c == NULL)
+		return;
+	pthread_mutex_lock(&c->lock);
+	if (wal_pages < c->wal_pages)
+		c->copied_pages = 0; /* it began anew */
+	c->wal_pages = wal_pages;
+	if (is_due(c))
+		pthread_cond_signal(&c->changed);
+	pthread_mutex_unlock(&c->lock);
+}
+
+static bool
+ready(struct checkpointer *c)
+{
+	if (c->db.c != NULL && !db_is_replaced(&c->db))
+		return true;
+	db_close(&c->db);
+	if (log_connect(c->log, &c->db, DB_WRITE, NULL) == RC_OK &&
+	    db_int(&c->db, "PRAGMA page_size", &c->page_bytes, NULL) == RC_OK)
+		return true;
+	db_close(&c->db);
+	return false;
+}
+
+/* A reader that stays where it is makes this vain: then it is tried less and
+   less often, for all writers wait meanwhile. */
+static void
+restart(struct checkpointer *c)
+{
+	c->db.busy_ms = RESTART_WAIT_MS;
+	if (sqlite3_wal_checkpoint_v2(c->db.c, NULL, SQLITE_CHECKPOINT_RESTART,
+	        NULL, NULL) == SQLITE_OK)
+		c->pause_ms = 0;
+	else if (c->pause_ms == 0)
+		c->pause_ms = RESTART_PAUSE_MS;
+	else if (c->pause_ms < RESTART_PAUSE_MOST_MS)
+		c->pause_ms *= 2;
+	c->restart_at_ms = clock_mono_ms() + c->pause_ms;
+}
+
+/*
+ * PASSIVE waits for nobody.  But while messages keep coming it never reaches
+ * the end, and the WAL never begins anew: RESTART sees to that, with all
+ * writers waiting for the little that is left.  Another process that is at it
+ * makes either give up, which is as well.
+ */
+static void
+checkpoint(struct checkpointer *c, int wal_pages)
+{
+	if (!ready(c))
+		return;
+	(void)sqlite3_wal_checkpoint_v2(
+	    c->db.c, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	if (wal_pages * c->page_bytes >= RESTART_BYTES &&
+	    clock_mono_ms() >= c->restart_at_ms)
+		restart(c);
+}
+
+static void *
+run(void *arg)
+{
+	struct checkpointer *c = arg;
+	int wal_pages;
+
+	pthread_mutex_lock(&c->lock);
+	while (!c->is_stopping) {
+		if (!is_due(c)) {
+			pthread_cond_wait(&c->changed, &c->lock);
+			continue;
+		}
+		c->copied_pages = wal_pages = c->wal_pages;
+		pthread_mutex_unlock(&c->lock);
+		checkpoint(c, wal_pages);
+		pthread_mutex_lock(&c->lock);
+	}
+	pthread_mutex_unlock(&c->lock);
+	return NULL;
+}
+
+enum rc
+checkpoint_start(struct log *l, struct checkpointer **out, struct err *e)
+{
+	struct checkpointer *c;
+	enum rc rc;
+
+	*out = NULL;
+	if (log_options_of(l)->journal != LOG_WAL)
+		return RC_OK;
+	c = calloc(1, sizeof *c);
+	if (c == NULL)
+		return err_set(e, RC_NOMEM, "no memory for a thread");
+	c->log = l;
+	pthread_mutex_init(&c->lock, NULL);
+	thread_cond_init(&c->changed);
+	rc = thread_start(&c->thread, run, c, e);
+	if (rc == RC_OK) {
+		*out = c;
+		return RC_OK;
+	}
+	pthread_cond_destroy(&c->changed);
+	pthread_mutex_destroy(&c->lock);
+	free(c);
+	return rc;
+}
+
+void
+checkpoint_stop(struct checkpointer *c)
+{
+	if (c == NULL)
+		return;
+	pthread_mutex_lock(&c->lock);
+	c->is_stopping = true;
+	pthread_cond_signal(&c->changed);
+	pthread_mutex_unlock(&c->lock);
+	pthread_join(c->thread, NULL);
+	db_close(&c->db);
+	pthread_cond_destroy(&c->changed);
+	pthread_mutex_destroy(&c->lock);
+	free(c);
+}

@@ -1,0 +1,316 @@
+#include "log/commit.h"
+
+#include "base/clock.h"
+#include "log/connect.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* The group under way. */
+struct group {
+	struct commit *c;
+	struct stored *out;
+	int64_t now_ms;
+	bool is_stale; /* a channel we remembered is gone */
+	struct err *e;
+};
+
+void
+commit_init(struct commit *c, struct log *l)
+{
+	*c = (struct commit){.log = l, .wake_fd = -1};
+}
+
+static void
+close_all(struct commit *c)
+{
+	db_close(&c->db);
+	chanmap_clear(&c->channels);
+	if (c->wake_fd >= 0)
+		close(c->wake_fd);
+	c->wake_fd = -1;
+}
+
+void
+commit_fini(struct commit *c)
+{
+	close_all(c);
+}
+
+/* SQLite's hook, run at the end of each commit to a WAL. */
+static int
+note_wal_pages(void *arg, sqlite3 *db, const char *name, int pages)
+{
+	struct commit *c = arg;
+
+	(void)db;
+	(void)name;
+	c->wal_pages = pages;
+	return SQLITE_OK;
+}
+
+enum rc
+commit_ready(struct commit *c, struct err *e)
+{
+	enum rc rc;
+
+	if (c->db.c != NULL && !db_is_replaced(&c->db))
+		return RC_OK;
+	close_all(c);
+	rc = log_connect(c->log, &c->db, DB_WRITE, e);
+	if (rc == RC_OK)
+		sqlite3_wal_hook(c->db.c, note_wal_pages, c);
+	return rc;
+}
+
+/* The wake file, made again if someone removed it. */
+static int
+wake_fd(struct commit *c)
+{
+	struct stat st;
+
+	if (c->wake_fd >= 0 && fstat(c->wake_fd, &st) == 0 &&
+	    st.st_nlink == 0) {
+		close(c->wake_fd);
+		c->wake_fd = -1;
+	}
+	if (c->wake_fd < 0)
+		c->wake_fd = open(log_wake_path(c->log),
+		    O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	return c->wake_fd;
+}
+
+void
+commit_wake(struct commit *c, uint64_t newest)
+{
+	int fd = wake_fd(c);
+	ssize_t n = 0;
+
+	/* a hint: readers who miss it look on their own in a moment */
+	if (fd >= 0)
+		n = pwrite(fd, &newest, sizeof newest, 0);
+	(void)n;
+}
+
+void
+commit_failed(struct commit *c, enum rc rc)
+{
+	for (int i = 0; i < ST_COUNT; i++)
+		sqlite3_reset(c->db.statement[i]);
+	db_rollback(&c->db);
+	chanmap_clear(&c->channels);
+	/* a lock passes; what else there is may need a new connection */
+	if (rc != RC_BUSY)
+		db_close(&c->db);
+}
+
+/* The channel's id from the table, where it is made if need be. */
+static enum rc
+look_up(struct group *g, struct slice name, int64_t *id)
+{
+	struct db *db = &g->c->db;
+	sqlite3_stmt *st = db_statement(db, ST_CHANNEL);
+	int code;
+	enum rc rc;
+
+	if (st == NULL)
+		return db_fail(db, g->e);
+	db_bind(st, 1, name);
+	code = sqlite3_step(st);
+	if (code == SQLITE_ROW) {
+		*id = sqlite3_column_int64(st, CHANNEL_ID);
+		sqlite3_reset(st);
+		return RC_OK;
+	}
+	if (code != SQLITE_DONE)
+		return db_fail(db, g->e);
+	st = db_statement(db, ST_CHANNEL_ADD);
+	if (st == NULL)
+		return db_fail(db, g->e);
+	db_bind(st, 1, name);
+	rc = db_run(db, st, g->e);
+	*id = sqlite3_last_insert_rowid(db->c);
+	return rc;
+}
+
+static enum rc
+find_channel(struct group *g, struct slice name, struct chanmap_entry **ch)
+{
+	int64_t id = 0;
+	enum rc rc;
+
+	*ch = chanmap_find(&g->c->channels, name);
+	if (*ch != NULL)
+		return RC_OK;
+	rc = look_up(g, name, &id);
+	if (rc != RC_OK)
+		return rc;
+	*ch = chanmap_add(&g->c->channels, name, id);
+	if (*ch == NULL)
+		return err_set(g->e, RC_NOMEM, "no memory for a channel");
+	return RC_OK;
+}
+
+/* *seq: what the id was given to within the window; 0: nothing. */
+static enum rc
+find_duplicate(
+    struct group *g, int64_t channel_id, struct slice id, uint64_t *seq)
+{
+	struct db *db = &g->c->db;
+	sqlite3_stmt *st = db_statement(db, ST_DEDUPE_GET);
+	int code;
+
+	*seq = 0;
+	if (st == NULL)
+		return db_fail(db, g->e);
+	sqlite3_bind_int64(st, 1, channel_id);
+	db_bind(st, 2, id);
+	sqlite3_bind_int64(
+	    st, 3, g->now_ms - (int64_t)log_options_of(g->c->log)->dedupe_ms);
+	code = sqlite3_step(st);
+	if (code == SQLITE_ROW)
+		*seq = db_u64(st, DEDUPE_SEQ);
+	else if (code != SQLITE_DONE)
+		return db_fail(db, g->e);
+	sqlite3_reset(st);
+	return RC_OK;
+}
+
+static enum rc
+remember_id(struct group *g, int64_t channel_id, struct slice id, uint64_t seq)
+{
+	struct db *db = &g->c->db;
+	sqlite3_stmt *st = db_statement(db, ST_DEDUPE_PUT);
+
+	if (st == NULL)
+		return db_fail(db, g->e);
+	sqlite3_bind_int64(st, 1, channel_id);
+	db_bind(st, 2, id);
+	sqlite3_bind_int64(st, 3, (sqlite3_int64)seq);
+	sqlite3_bind_int64(st, 4, g->now_ms);
+	return db_run(db, st, g->e);
+}
+
+static enum rc
+add_message(struct group *g, int64_t channel_id, const struct message *m)
+{
+	struct db *db = &g->c->db;
+	sqlite3_stmt *st = db_statement(db, ST_MESSAGE_ADD);
+	struct slice data = m->data.p == NULL ? SLICE("") : m->data;
+
+	if (st == NULL)
+		return db_fail(db, g->e);
+	sqlite3_bind_int64(st, 1, channel_id);
+	sqlite3_bind_int64(st, 2, g->now_ms);
+	db_bind(st, 3, m->event);
+	db_bind(st, 4, m->id);
+	sqlite3_bind_int(st, 5, m->is_json);
+	if (db_bind(st, 6, data) != SQLITE_OK)
+		return db_fail(db, g->e);
+	return db_run(db, st, g->e);
+}
+
+static enum rc
+store_message(struct group *g, const struct message *m, struct appended *result)
+{
+	bool has_id = m->id.n > 0 && log_options_of(g->c->log)->dedupe_ms > 0;
+	struct chanmap_entry *ch;
+	uint64_t seq = 0;
+	enum rc rc = find_channel(g, m->channel, &ch);
+
+	if (rc == RC_OK && has_id)
+		rc = find_duplicate(g, ch->id, m->id, &seq);
+	if (rc != RC_OK)
+		return rc;
+	*result = (struct appended){.seq = seq, .is_duplicate = seq != 0};
+	if (seq != 0) {
+		g->out->duplicates++;
+		return RC_OK;
+	}
+	rc = add_message(g, ch->id, m);
+	if (rc != RC_OK)
+		return rc;
+	seq = (uint64_t)sqlite3_last_insert_rowid(g->c->db.c);
+	chanmap_touch(&g->c->channels, ch, seq, m->data.n);
+	result->seq = g->out->newest = seq;
+	g->out->messages++;
+	return has_id ? remember_id(g, ch->id, m->id, seq) : RC_OK;
+}
+
+/* Once for each channel that got messages. */
+static enum rc
+update_channels(struct group *g)
+{
+	struct db *db = &g->c->db;
+	struct chanmap_entry *ch;
+	sqlite3_stmt *st;
+	enum rc rc = RC_OK;
+
+	for (ch = g->c->channels.touched; ch != NULL; ch = ch->next_touched) {
+		st = db_statement(db, ST_CHANNEL_GREW);
+		if (st == NULL)
+			return db_fail(db, g->e);
+		sqlite3_bind_int64(st, 1, ch->id);
+		sqlite3_bind_int64(st, 2, (sqlite3_int64)ch->newest);
+		sqlite3_bind_int64(st, 3, (sqlite3_int64)ch->messages);
+		sqlite3_bind_int64(st, 4, (sqlite3_int64)ch->bytes);
+		rc = db_run(db, st, g->e);
+		if (rc != RC_OK)
+			return rc;
+		if (sqlite3_changes(db->c) != 1) {
+			g->is_stale = true;
+			return err_set(g->e, RC_LOG,
+			    "%s: a channel has gone away", db->path);
+		}
+	}
+	return RC_OK;
+}
+
+static enum rc
+store_all(struct group *g, struct append *list)
+{
+	struct db *db = &g->c->db;
+	enum rc rc = db_run(db, db_statement(db, ST_BEGIN), g->e);
+
+	g->now_ms = clock_unix_ms();
+	for (struct append *a = list; a != NULL && rc == RC_OK; a = a->next) {
+		for (size_t i = 0; i < a->n && rc == RC_OK; i++)
+			rc = store_message(g, &a->message[i], &a->result[i]);
+		a->epoch = log_epoch(g->c->log);
+	}
+	if (rc == RC_OK)
+		rc = update_channels(g);
+	if (rc == RC_OK)
+		rc = db_run(db, db_statement(db, ST_COMMIT), g->e);
+	/* too late for this group, if the file went away meanwhile: what it
+	   has now is no longer the log */
+	if (rc == RC_OK && db_is_replaced(db))
+		rc = err_set(g->e, RC_LOG,
+		    "%s was replaced while messages were stored", db->path);
+	return rc;
+}
+
+enum rc
+commit_group(
+    struct commit *c, struct append *list, struct stored *out, struct err *e)
+{
+	struct group g = {.c = c, .out = out, .e = e};
+	enum rc rc = RC_OK;
+
+	for (int tries = 0; tries < 2; tries++) {
+		*out = (struct stored){0};
+		g.is_stale = false;
+		rc = commit_ready(c, e);
+		if (rc == RC_OK)
+			rc = store_all(&g, list);
+		if (rc == RC_OK) {
+			chanmap_settle(&c->channels);
+			return RC_OK;
+		}
+		commit_failed(c, rc);
+		if (!g.is_stale)
+			break;
+	}
+	return rc;
+}

@@ -1,0 +1,47 @@
+/*
+ * Storing a group of appends in one transaction: the writer's SQL.  Belongs to
+ * the writer's thread.  Inside log/ only.
+ */
+#ifndef COMETLOG_LOG_COMMIT_H
+#define COMETLOG_LOG_COMMIT_H
+
+#include "log/chanmap.h"
+#include "log/db.h"
+#include "log/writer.h"
+
+struct commit {
+	struct log *log;
+	struct db db;           /* closed until first used */
+	struct chanmap channels;
+	int wake_fd;            /* -1: not open */
+	int wal_pages;          /* after the latest commit; 0: no WAL */
+};
+
+/* What a group has come to. */
+struct stored {
+	uint64_t messages, duplicates;
+	uint64_t newest;        /* seq; 0: nothing was stored */
+};
+
+/* Opens nothing yet. */
+void commit_init(struct commit *c, struct log *l);
+void commit_fini(struct commit *c);
+
+/* The connection, to the file that lies at the log's path now. */
+enum rc commit_ready(struct commit *c, struct err *e) MUST_CHECK;
+
+/*
+ * Stores all appends of the list (each: result and epoch are filled) or none.
+ * RC_OK: they are as durable as configured, in the file that lies at the log's
+ * path.  RC_BUSY: locked by another all the time.  RC_LOG, RC_NOMEM.
+ */
+enum rc commit_group(struct commit *c, struct append *list, struct stored *out,
+    struct err *e) MUST_CHECK;
+
+/* Tells those who watch the wake file. */
+void commit_wake(struct commit *c, uint64_t newest);
+
+/* After a failure of anything on the connection: nothing stays half done. */
+void commit_failed(struct commit *c, enum rc rc);
+
+#endif

@@ -1,0 +1,177 @@
+#include "log/file.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <linux/magic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
+
+bool
+file_identify(const char *path, struct file_id *id)
+{
+	struct stat st;
+
+	*id = (struct file_id){0};
+	if (stat(path, &st) != 0)
+		return false;
+	*id = (struct file_id){st.st_dev, st.st_ino};
+	return true;
+}
+
+bool
+file_is_same(struct file_id a, struct file_id b)
+{
+	return a.dev == b.dev && a.ino == b.ino;
+}
+
+/* Those that linux/magic.h leaves out. */
+#define CIFS_MAGIC 0xff534d42u
+#define CEPH_MAGIC 0x00c36400u
+#define LUSTRE_MAGIC 0x0bd00bd0u
+#define GPFS_MAGIC 0x47504653u
+#define GFS2_MAGIC 0x01161970u
+#define OCFS2_MAGIC 0x7461636fu
+
+enum file_system
+file_system_kind(uint64_t f_type)
+{
+	switch (f_type & 0xffffffffu) { /* f_type may be sign-extended */
+	case NFS_SUPER_MAGIC:
+	case SMB_SUPER_MAGIC:
+	case SMB2_SUPER_MAGIC:
+	case CIFS_MAGIC:
+	case V9FS_MAGIC:
+	case AFS_SUPER_MAGIC:
+	case AFS_FS_MAGIC:
+	case CODA_SUPER_MAGIC:
+	case NCP_SUPER_MAGIC:
+	case CEPH_MAGIC:
+	case LUSTRE_MAGIC:
+	case GPFS_MAGIC:
+	case GFS2_MAGIC:
+	case OCFS2_MAGIC:
+		return FILE_NETWORK;
+	case FUSE_SUPER_MAGIC:
+		return FILE_DOUBTFUL;
+	default:
+		return FILE_LOCAL;
+	}
+}
+
+enum file_system
+file_system_of(const char *path)
+{
+	struct statfs fs;
+
+	if (statfs(path, &fs) != 0)
+		return FILE_DOUBTFUL;
+	return file_system_kind((uint64_t)fs.f_type);
+}
+
+char *
+file_beside(const char *path, const char *suffix)
+{
+	size_t n = strlen(path), m = strlen(suffix) + 1;
+	char *p = malloc(n + m);
+
+	if (p == NULL)
+		return NULL;
+	memcpy(p, path, n);
+	memcpy(p + n, suffix, m);
+	return p;
+}
+
+/* Of a file that doesn't exist: its folder's name and its own. */
+static char *
+resolve_in_folder(const char *path)
+{
+	char *copy = strdup(path), *copy2 = strdup(path), *folder = NULL;
+	char *name = NULL, *absolute = NULL;
+
+	if (copy != NULL && copy2 != NULL)
+		folder = realpath(dirname(copy), NULL);
+	if (folder != NULL)
+		name = file_beside("/", basename(copy2));
+	if (name != NULL)
+		absolute =
+		    file_beside(strcmp(folder, "/") == 0 ? "" : folder, name);
+	free(name);
+	free(folder);
+	free(copy2);
+	free(copy);
+	return absolute;
+}
+
+enum rc
+file_resolve(const char *path, char **absolute, struct err *e)
+{
+	*absolute = realpath(path, NULL);
+	if (*absolute == NULL && errno == ENOENT)
+		*absolute = resolve_in_folder(path);
+	if (*absolute == NULL)
+		return err_set(e, errno == ENOMEM ? RC_NOMEM : RC_LOG,
+		    "the log's folder: %s: %s", path, strerror(errno));
+	return RC_OK;
+}
+
+enum rc
+file_lock(const char *wake_path, uint32_t busy_ms, int *fd, struct err *e)
+{
+	uint64_t until = clock_mono_ms() + busy_ms;
+	struct timespec pause = {0, 1000000};
+
+	*fd = open(wake_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (*fd < 0)
+		return err_set(e, RC_LOG,
+		    "%s: %s: the log's folder must be "
+		    "writable",
+		    wake_path, strerror(errno));
+	while (flock(*fd, LOCK_EX | LOCK_NB) != 0) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return RC_OK;
+		if (clock_mono_ms() >= until) {
+			close(*fd);
+			return err_set(e, RC_LOG,
+			    "%s stays locked by another process", wake_path);
+		}
+		nanosleep(&pause, NULL);
+	}
+	return RC_OK;
+}
+
+void
+file_remove_neighbours(const char *path)
+{
+	static const char *const suffix[] = {"-wal", "-shm", "-journal"};
+	char *p;
+
+	for (size_t i = 0; i < sizeof suffix / sizeof *suffix; i++) {
+		p = file_beside(path, suffix[i]);
+		if (p != NULL)
+			(void)unlink(p);
+		free(p);
+	}
+}
+
+enum rc
+file_create(const char *path, struct err *e)
+{
+	int fd;
+
+	file_remove_neighbours(path);
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0 && errno != EEXIST)
+		return err_set(
+		    e, RC_LOG, "can't create %s: %s", path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return RC_OK;
+}

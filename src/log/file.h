@@ -1,0 +1,60 @@
+/*
+ * The log as files: which one lies at a path, what kind of file system holds
+ * it, its neighbours (-wal, -shm, -journal), and the wake file.  No SQL.
+ * Inside log/ only.
+ */
+#ifndef COMETLOG_LOG_FILE_H
+#define COMETLOG_LOG_FILE_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct file_id {
+	dev_t dev;
+	ino_t ino;      /* 0: no file */
+};
+
+/* False, and *id is no file, if there is none at path. */
+bool file_identify(const char *path, struct file_id *id);
+bool file_is_same(struct file_id a, struct file_id b);
+
+enum file_system {
+	FILE_LOCAL,
+	FILE_DOUBTFUL,  /* FUSE: may be local or not, its inodes may change */
+	FILE_NETWORK,   /* processes on several hosts share no memory */
+};
+
+/* Of statfs(2)'s f_type. */
+enum file_system file_system_kind(uint64_t f_type);
+
+/* Of the file system that holds path; FILE_DOUBTFUL where it can't be told. */
+enum file_system file_system_of(const char *path);
+
+/* The absolute name of path, symbolic links resolved; the file need not exist,
+   its folder must.  Caller frees it with free().  RC_LOG, RC_NOMEM. */
+enum rc file_resolve(const char *path, char **absolute,
+    struct err *e) MUST_CHECK;
+
+/* path and suffix in one string, which the caller frees; NULL: no memory. */
+char *file_beside(const char *path, const char *suffix);
+
+/*
+ * Opens (makes, mode 0600) the wake file and locks it against others who do
+ * the same: for making a log, not for using it.  Waits busy_ms at most.  File
+ * systems without flock(2) don't lock.  *fd: the caller's to close, which
+ * unlocks.  RC_LOG.
+ */
+enum rc file_lock(const char *wake_path, uint32_t busy_ms, int *fd,
+    struct err *e) MUST_CHECK;
+
+/* Makes an empty file, mode 0600, without what a former one at this path
+   has left beside it.  RC_LOG. */
+enum rc file_create(const char *path, struct err *e) MUST_CHECK;
+
+/* Removes path + "-wal" and so on; while nobody uses them. */
+void file_remove_neighbours(const char *path);
+
+#endif

@@ -1,0 +1,305 @@
+#include "log/connect.h"
+#include "log/schema.h"
+
+#include "base/clock.h"
+
+#include <libgen.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct log {
+	struct log_options o;
+	char *path, *wake_path, *wal_path;
+	enum file_system kind;
+	_Atomic uint32_t epoch;
+	pthread_mutex_t lock; /* of all below */
+	/* Open all the time, so that the last of the others to close doesn't
+	   take the WAL away under those who watch it. */
+	struct db keeper;
+	struct file_id file; /* what was opened last, */
+	struct file_id wal;  /* and the WAL that belongs to it */
+};
+
+const struct log_options *
+log_options_of(const struct log *l)
+{
+	return &l->o;
+}
+
+uint32_t
+log_epoch(const struct log *l)
+{
+	return atomic_load_explicit(&l->epoch, memory_order_relaxed);
+}
+
+void
+log_set_epoch(struct log *l, uint32_t epoch)
+{
+	if (log_epoch(l) != epoch)
+		atomic_store_explicit(&l->epoch, epoch, memory_order_relaxed);
+}
+
+const char *
+log_path(const struct log *l)
+{
+	return l->path;
+}
+
+const char *
+log_wake_path(const struct log *l)
+{
+	return l->wake_path;
+}
+
+const char *
+log_change_path(const struct log *l)
+{
+	return l->o.journal == LOG_WAL ? l->wal_path : l->path;
+}
+
+static enum rc
+refuse_wal(const struct log *l, const char *why, struct err *e)
+{
+	return err_set(e, RC_CONFIG,
+	    "the log can't use a write-ahead log: %s; set journal=rollback "
+	    "(%s)",
+	    why, l->path);
+}
+
+/* *is_wal: what the file is in, after the pragma, which may ask for another. */
+static enum rc
+journal_mode(struct db *db, const char *pragma, bool *is_wal, struct err *e)
+{
+	sqlite3_stmt *s = NULL;
+	const char *mode;
+	enum rc rc = RC_OK;
+
+	if (sqlite3_prepare_v2(db->c, pragma, -1, &s, NULL) != SQLITE_OK ||
+	    sqlite3_step(s) != SQLITE_ROW) {
+		rc = db_fail(db, e);
+	} else {
+		mode = (const char *)sqlite3_column_text(s, 0);
+		*is_wal = mode != NULL && sqlite3_stricmp(mode, "wal") == 0;
+	}
+	sqlite3_finalize(s);
+	return rc;
+}
+
+/*
+ * TRUNCATE rather than PERSIST: readers look for a hot journal before each
+ * read, and an empty one answers that with one stat(2), where a persisted one
+ * must be opened and read.  It needs no entry of the folder written, as DELETE
+ * does.
+ */
+static enum rc
+choose_journal(const struct log *l, struct db *db, struct err *e)
+{
+	bool want_wal = l->o.journal == LOG_WAL, is_wal = false;
+	enum rc rc = journal_mode(db, "PRAGMA journal_mode", &is_wal, e);
+
+	if (rc != RC_OK || (want_wal && is_wal))
+		return rc;
+	rc = journal_mode(db,
+	    want_wal ? "PRAGMA journal_mode = WAL"
+	             : "PRAGMA journal_mode = TRUNCATE",
+	    &is_wal, e);
+	if (rc == RC_BUSY)
+		return err_set(e, RC_CONFIG,
+		    "%s is in use with journal=%s by another process: set "
+		    "the same, or end that first",
+		    l->path, want_wal ? "rollback" : "wal");
+	if (rc != RC_OK || is_wal == want_wal)
+		return rc;
+	if (want_wal)
+		return refuse_wal(l, "SQLite refused it here", e);
+	return err_set(e, RC_CONFIG,
+	    "%s stays a write-ahead log: another "
+	    "process uses it; set journal=wal",
+	    l->path);
+}
+
+/*
+ * Writes the options that the trigger needs, where they changed.  A file that
+ * isn't the one the epoch was drawn for is a copy or a restored one: clients
+ * may know more than it does, so it gets an epoch of its own.  Where inode
+ * numbers may change by themselves this is not told.
+ */
+static enum rc
+settle_meta(struct log *l, struct db *db, struct err *e)
+{
+	char text[256];
+	int64_t inode = l->kind == FILE_LOCAL ? (int64_t)db->file.ino : 0;
+	int64_t is_settled, epoch;
+	enum rc rc;
+
+	snprintf(text, sizeof text,
+	    "SELECT message_bytes = %llu AND dedupe_ms = %llu AND "
+	    "(inode = %lld OR %lld = 0) FROM meta",
+	    (unsigned long long)l->o.message_bytes,
+	    (unsigned long long)l->o.dedupe_ms, (long long)inode,
+	    (long long)inode);
+	rc = db_int(db, text, &is_settled, e);
+	if (rc == RC_OK && !is_settled) {
+		snprintf(text, sizeof text,
+		    "UPDATE meta SET message_bytes = %llu, dedupe_ms = %llu, "
+		    "epoch = CASE WHEN inode IN (%lld, 0) OR %lld = 0 "
+		    "THEN epoch ELSE %u END, inode = %lld",
+		    (unsigned long long)l->o.message_bytes,
+		    (unsigned long long)l->o.dedupe_ms, (long long)inode,
+		    (long long)inode, (unsigned)clock_random(),
+		    (long long)inode);
+		rc = db_exec(db, text, e);
+	}
+	if (rc == RC_OK)
+		rc = db_int(db, "SELECT epoch FROM meta", &epoch, e);
+	if (rc == RC_OK)
+		log_set_epoch(l, (uint32_t)epoch);
+	return rc;
+}
+
+/*
+ * The file at the path is not the one we had open.  A WAL that belonged to
+ * that one must not be read into this one.
+ */
+static void
+drop_stale_wal(struct log *l, struct file_id now)
+{
+	struct file_id wal;
+
+	if (!file_is_same(now, l->file) && l->wal.ino != 0 &&
+	    file_identify(l->wal_path, &wal) && file_is_same(wal, l->wal))
+		file_remove_neighbours(l->path);
+}
+
+/* With the wake file locked. */
+static enum rc
+establish_locked(struct log *l, struct err *e)
+{
+	struct file_id now;
+	enum rc rc = RC_OK;
+
+	if (!file_identify(l->path, &now))
+		rc = file_create(l->path, e);
+	else
+		drop_stale_wal(l, now);
+	db_close(&l->keeper);
+	if (rc == RC_OK)
+		rc = db_open(&l->keeper, l->path, DB_WRITE, &l->o, e);
+	if (rc == RC_OK)
+		rc = schema_check(&l->keeper, &schema_current, e);
+	if (rc == RC_OK)
+		rc = choose_journal(l, &l->keeper, e);
+	if (rc == RC_OK)
+		rc = schema_ensure(&l->keeper, &schema_current, e);
+	if (rc == RC_OK)
+		rc = settle_meta(l, &l->keeper, e);
+	if (rc != RC_OK) {
+		db_close(&l->keeper);
+		return rc;
+	}
+	l->file = l->keeper.file;
+	(void)file_identify(l->wal_path, &l->wal);
+	return RC_OK;
+}
+
+/* Opens whatever lies at the path, or makes it.  With l->lock held. */
+static enum rc
+establish(struct log *l, struct err *e)
+{
+	enum rc rc;
+	int fd;
+
+	rc = file_lock(l->wake_path, l->o.busy_ms, &fd, e);
+	if (rc != RC_OK)
+		return rc;
+	rc = establish_locked(l, e);
+	close(fd);
+	return rc;
+}
+
+enum rc
+log_connect(struct log *l, struct db *db, enum db_use use, struct err *e)
+{
+	enum rc rc = RC_OK;
+	bool is_wal;
+
+	pthread_mutex_lock(&l->lock);
+	if (l->keeper.c == NULL || db_is_replaced(&l->keeper))
+		rc = establish(l, e);
+	if (rc == RC_OK)
+		rc = db_open(db, l->path, use, &l->o, e);
+	/* a setting of the connection, unlike the WAL */
+	if (rc == RC_OK && use == DB_WRITE && l->o.journal == LOG_ROLLBACK)
+		rc = journal_mode(
+		    db, "PRAGMA journal_mode = TRUNCATE", &is_wal, e);
+	pthread_mutex_unlock(&l->lock);
+	if (rc != RC_OK)
+		db_close(db);
+	return rc;
+}
+
+/* Where network file systems are known not to share memory between hosts. */
+static enum rc
+check_file_system(struct log *l, struct err *e)
+{
+	char *folder = strdup(l->path);
+	enum rc rc = RC_OK;
+
+	if (folder == NULL)
+		return err_set(e, RC_NOMEM, "no memory to open the log");
+	l->kind = file_system_of(dirname(folder));
+	free(folder);
+	if (l->kind == FILE_NETWORK && l->o.journal == LOG_WAL)
+		rc = refuse_wal(l, "it lies on a network file system", e);
+	return rc;
+}
+
+enum rc
+log_open(struct log **out, const struct log_options *o, struct err *e)
+{
+	struct log *l = calloc(1, sizeof *l);
+	enum rc rc;
+
+	*out = NULL;
+	if (l == NULL)
+		return err_set(e, RC_NOMEM, "no memory to open the log");
+	l->o = *o;
+	pthread_mutex_init(&l->lock, NULL);
+	rc = file_resolve(o->path, &l->path, e);
+	if (rc != RC_OK)
+		goto fail;
+	l->o.path = l->path;
+	l->wake_path = file_beside(l->path, "-wake");
+	l->wal_path = file_beside(l->path, "-wal");
+	if (l->wake_path == NULL || l->wal_path == NULL) {
+		rc = err_set(e, RC_NOMEM, "no memory to open the log");
+		goto fail;
+	}
+	rc = check_file_system(l, e);
+	if (rc == RC_OK)
+		rc = establish(l, e);
+	if (rc != RC_OK)
+		goto fail;
+	*out = l;
+	return RC_OK;
+fail:
+	log_close(l);
+	return rc == RC_BUSY ? RC_LOG : rc;
+}
+
+void
+log_close(struct log *l)
+{
+	if (l == NULL)
+		return;
+	db_close(&l->keeper);
+	pthread_mutex_destroy(&l->lock);
+	free(l->wal_path);
+	free(l->wake_path);
+	free(l->path);
+	free(l);
+}

@@ -1,0 +1,7 @@
+/* What sql/embed.sh makes of the files in sql/. */
+#ifndef COMETLOG_LOG_SQL_TEXT_H
+#define COMETLOG_LOG_SQL_TEXT_H
+
+extern const char sql_schema[];
+
+#endif

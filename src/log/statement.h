@@ -1,0 +1,164 @@
+/*
+ * Every statement that is run more than once, and the names of its columns.
+ * ?1 and so on are bound in the order that the comment gives.
+ */
+#ifndef COMETLOG_LOG_STATEMENT_H
+#define COMETLOG_LOG_STATEMENT_H
+
+/* Columns of HEAD and, behind them, of HEAD_OF. */
+enum {
+	HEAD_TIP,       /* seq of the newest message ever stored */
+	HEAD_EPOCH,
+	HEAD_FORGOTTEN,
+	HEAD_CHANNEL_ID,        /* NULL: no such channel */
+	HEAD_CHANNEL_NEWEST,
+	HEAD_CHANNEL_KEPT_AFTER,
+};
+
+/* Columns of all statements that give messages. */
+enum {
+	ROW_SEQ,
+	ROW_CHANNEL_ID,
+	ROW_TIME_MS,
+	ROW_EVENT,
+	ROW_ID,
+	ROW_IS_JSON,
+	ROW_DATA,
+};
+#define ROW_COLUMNS "seq, channel_id, time_ms, event, id, is_json, data"
+
+/* Columns of all statements that give channels. */
+enum {
+	CHANNEL_ID,
+	CHANNEL_NAME,
+	CHANNEL_NEWEST,
+	CHANNEL_MESSAGES,
+	CHANNEL_BYTES,
+	CHANNEL_KEPT_AFTER,
+	CHANNEL_EMPTIED_MS,
+};
+#define CHANNEL_COLUMNS \
+	"id, name, newest, messages, bytes, kept_after, emptied_ms"
+
+/* Columns of FIGURES. */
+enum {
+	FIGURES_CHANNELS,
+	FIGURES_MESSAGES,
+	FIGURES_BYTES,
+	FIGURES_CREATED_MS,
+};
+
+/* Columns of DEDUPE_GET. */
+enum {
+	DEDUPE_SEQ,
+};
+
+/* Columns of OLDEST. */
+enum {
+	OLDEST_SEQ,
+	OLDEST_TIME_MS,
+	OLDEST_BYTES,
+};
+
+#define HEAD_COLUMNS \
+	"coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'message'), " \
+	"0), epoch, forgotten_after"
+
+#define STATEMENT_LIST(X) \
+	/* reading */ \
+	X(HEAD, "SELECT " HEAD_COLUMNS " FROM meta") \
+	/* name */ \
+	X(HEAD_OF, "SELECT " HEAD_COLUMNS ", channel.id, newest, kept_after " \
+		"FROM meta LEFT JOIN channel ON name = ?1") \
+	/* seq after */ \
+	X(ROWS, "SELECT " ROW_COLUMNS " FROM message WHERE seq > ?1 " \
+		"ORDER BY seq") \
+	/* channel, seq after */ \
+	X(ROWS_OF, "SELECT " ROW_COLUMNS " FROM message " \
+		"WHERE channel_id = ?1 AND seq > ?2 ORDER BY seq") \
+	/* seq */ \
+	X(ROW, "SELECT " ROW_COLUMNS " FROM message WHERE seq = ?1") \
+	/* seq after; without the data, which may be long */ \
+	X(ROW_CHANNELS, "SELECT seq, channel_id FROM message " \
+		"WHERE seq > ?1 ORDER BY seq") \
+	/* channel, seq after, how many */ \
+	X(SEQS_OF, "SELECT seq FROM message WHERE channel_id = ?1 " \
+		"AND seq > ?2 ORDER BY seq LIMIT ?3") \
+	/* channel, seq after, how many */ \
+	X(LAST_SEQS_OF, "SELECT seq FROM message WHERE channel_id = ?1 " \
+		"AND seq > ?2 ORDER BY seq DESC LIMIT ?3") \
+	/* how many */ \
+	X(LAST_SEQS, "SELECT seq FROM message ORDER BY seq DESC LIMIT ?1") \
+	/* name */ \
+	X(CHANNEL, "SELECT " CHANNEL_COLUMNS " FROM channel WHERE name = ?1") \
+	/* id */ \
+	X(CHANNEL_BY_ID, "SELECT " CHANNEL_COLUMNS " FROM channel " \
+		"WHERE id = ?1") \
+	/* first name, name behind the last (BLOBs sort behind all TEXT) */ \
+	X(CHANNELS_BETWEEN, "SELECT " CHANNEL_COLUMNS " FROM channel " \
+		"WHERE name >= ?1 AND name < ?2 ORDER BY name") \
+	/* name before the first */ \
+	X(CHANNELS_BEHIND, "SELECT " CHANNEL_COLUMNS " FROM channel " \
+		"WHERE name > ?1 ORDER BY name") \
+	/* kept_after */ \
+	X(CHANNELS_CUT, "SELECT " CHANNEL_COLUMNS " FROM channel " \
+		"WHERE kept_after > ?1 ORDER BY kept_after DESC") \
+	X(FIGURES, "SELECT count(*), coalesce(sum(messages), 0), " \
+		"coalesce(sum(bytes), 0), (SELECT created_ms FROM meta) " \
+		"FROM channel") \
+	/* appending */ \
+	X(BEGIN, "BEGIN IMMEDIATE") \
+	X(COMMIT, "COMMIT") \
+	/* name */ \
+	X(CHANNEL_ADD, "INSERT INTO channel(name, kept_after) " \
+		"SELECT ?1, forgotten_after FROM meta") \
+	/* channel, seq, messages, bytes */ \
+	X(CHANNEL_GREW, "UPDATE channel SET newest = ?2, " \
+		"messages = messages + ?3, bytes = bytes + ?4 WHERE id = ?1") \
+	/* channel, time, event, id, is_json, data */ \
+	X(MESSAGE_ADD, "INSERT INTO message(channel_id, time_ms, event, id, " \
+		"is_json, data) VALUES (?1, ?2, ?3, ?4, ?5, ?6)") \
+	/* channel, id, oldest time */ \
+	X(DEDUPE_GET, "SELECT seq FROM dedupe " \
+		"WHERE channel_id = ?1 AND id = ?2 AND time_ms >= ?3") \
+	/* channel, id, seq, time */ \
+	X(DEDUPE_PUT, "INSERT OR REPLACE INTO dedupe(channel_id, id, seq, " \
+		"time_ms) VALUES (?1, ?2, ?3, ?4)") \
+	/* deleting what is too old: id before the first, how many */ \
+	X(CHANNELS_BY_ID, "SELECT " CHANNEL_COLUMNS " FROM channel " \
+		"WHERE id > ?1 ORDER BY id LIMIT ?2") \
+	/* channel, how many */ \
+	X(OLDEST, "SELECT seq, time_ms, length(CAST(data AS BLOB)) " \
+		"FROM message WHERE channel_id = ?1 ORDER BY seq LIMIT ?2") \
+	/* channel, last seq to go */ \
+	X(MESSAGES_DELETE, "DELETE FROM message " \
+		"WHERE channel_id = ?1 AND seq <= ?2") \
+	/* channel, last seq gone, messages, bytes, time */ \
+	X(CHANNEL_SHRANK, "UPDATE channel SET " \
+		"kept_after = max(kept_after, ?2), messages = ?3, bytes = ?4, " \
+		"emptied_ms = CASE ?3 WHEN 0 THEN ?5 ELSE emptied_ms END " \
+		"WHERE id = ?1") \
+	/* kept_after */ \
+	X(FORGOTTEN, "UPDATE meta SET forgotten_after = " \
+		"max(forgotten_after, ?1)") \
+	/* channel */ \
+	X(CHANNEL_DELETE, "DELETE FROM channel WHERE id = ?1 " \
+		"AND messages = 0 AND NOT EXISTS (" \
+		"SELECT 1 FROM dedupe WHERE channel_id = ?1)") \
+	/* oldest time to stay */ \
+	X(DEDUPE_IS_OLD, "SELECT 1 FROM dedupe WHERE time_ms < ?1 LIMIT 1") \
+	/* oldest time to stay, how many */ \
+	X(DEDUPE_DELETE, "DELETE FROM dedupe WHERE (channel_id, id) IN (" \
+		"SELECT channel_id, id FROM dedupe WHERE time_ms < ?1 " \
+		"ORDER BY time_ms LIMIT ?2)")
+
+enum statement {
+#define X(name, sql) ST_##name,
+	STATEMENT_LIST(X)
+#undef X
+	ST_COUNT
+};
+
+extern const char *const statement_sql[ST_COUNT];
+
+#endif

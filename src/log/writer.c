@@ -1,0 +1,307 @@
+#include "log/writer.h"
+
+#include "base/clock.h"
+#include "log/checkpoint.h"
+#include "log/connect.h"
+#include "log/retain.h"
+#include "log/commit.h"
+#include "log/thread.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <time.h>
+
+/* Between two steps of retention: others want the lock, too. */
+#define RETAIN_PAUSE_MS 2
+
+/*
+ * Foreign writers try for the lock every 25 to 100 ms, as SQLite has it, and
+ * would wait for seconds while groups follow each other without a gap.  So
+ * one that is always busy leaves the lock alone for a moment now and then.
+ */
+#define BUSY_MOST_MS 5
+#define BREATH_NS 400000
+
+struct log_writer {
+	struct log *log;
+	struct log_writer_options o;
+	struct checkpointer *checkpointer;
+	pthread_t thread;
+
+	/* the thread's */
+	struct commit commit;
+	struct retain retain;
+	uint64_t retain_at_ms;
+	uint64_t idle_ms; /* when it last waited for something to do */
+
+	pthread_mutex_t lock; /* of the queue, down to is_stopping */
+	pthread_cond_t changed;
+	struct append *first, **last;
+	size_t messages, bytes; /* waiting and being stored */
+	bool is_waiting;        /* the thread is, for `changed` */
+	bool is_stopping;
+
+	_Atomic uint64_t commits, stored, duplicates, failures, retained;
+};
+
+static enum rc
+admit(const struct log_writer *w, const struct append *a, struct err *e)
+{
+	if (w->is_stopping)
+		return err_set(e, RC_BUSY, "the program is stopping");
+	if (a->n > w->o.queue_messages || a->bytes > w->o.queue_bytes)
+		return err_set(e, RC_TOO_LARGE,
+		    "%zu messages with %zu bytes at once are more than the "
+		    "queue ever takes (%u, %zu): send them in parts",
+		    a->n, a->bytes, w->o.queue_messages, w->o.queue_bytes);
+	if (a->n > w->o.queue_messages - w->messages ||
+	    a->bytes > w->o.queue_bytes - w->bytes)
+		return err_set(e, RC_BUSY,
+		    "%zu messages with %zu bytes wait to be stored",
+		    w->messages, w->bytes);
+	return RC_OK;
+}
+
+enum rc
+log_append(struct log_writer *w, struct append *a, struct err *e)
+{
+	uint64_t most = log_options_of(w->log)->message_bytes;
+	bool is_waiting;
+	enum rc rc;
+
+	for (size_t i = 0; i < a->n; i++)
+		if (a->message[i].data.n > most)
+			return err_set(e, RC_TOO_LARGE,
+			    "a message has %zu bytes of data: at most %llu "
+			    "are allowed",
+			    a->message[i].data.n, (unsigned long long)most);
+	a->next = NULL;
+	a->since_ms = clock_mono_ms();
+	pthread_mutex_lock(&w->lock);
+	rc = admit(w, a, e);
+	if (rc != RC_OK) {
+		pthread_mutex_unlock(&w->lock);
+		return rc;
+	}
+	*w->last = a;
+	w->last = &a->next;
+	w->messages += a->n;
+	w->bytes += a->bytes;
+	is_waiting = w->is_waiting;
+	w->is_waiting = false;
+	pthread_mutex_unlock(&w->lock);
+	if (is_waiting)
+		pthread_cond_signal(&w->changed);
+	return RC_OK;
+}
+
+/* Takes the appends that make the next group off the queue.  With the lock. */
+static struct append *
+take_group(struct log_writer *w)
+{
+	struct append *list = w->first, **end = &w->first;
+	size_t messages = 0;
+
+	while (*end != NULL &&
+	    (messages == 0 || messages + (*end)->n <= w->o.group_messages)) {
+		messages += (*end)->n;
+		end = &(*end)->next;
+	}
+	w->first = *end;
+	if (w->first == NULL)
+		w->last = &w->first;
+	if (list != NULL)
+		*end = NULL;
+	return list;
+}
+
+/* Waits for appends until retention is due.  NULL: none came. */
+static struct append *
+next_group(struct log_writer *w, bool *is_last)
+{
+	struct append *list;
+
+	pthread_mutex_lock(&w->lock);
+	while (w->first == NULL && !w->is_stopping &&
+	    clock_mono_ms() < w->retain_at_ms) {
+		w->is_waiting = true;
+		thread_cond_wait_until(&w->changed, &w->lock, w->retain_at_ms);
+		w->idle_ms = clock_mono_ms();
+	}
+	w->is_waiting = false;
+	list = take_group(w);
+	*is_last = list == NULL && w->is_stopping;
+	pthread_mutex_unlock(&w->lock);
+	return list;
+}
+
+/* Makes room in the queue for what was taken off it. */
+static void
+leave_queue(struct log_writer *w, const struct append *list)
+{
+	pthread_mutex_lock(&w->lock);
+	for (; list != NULL; list = list->next) {
+		w->messages -= list->n;
+		w->bytes -= list->bytes;
+	}
+	pthread_mutex_unlock(&w->lock);
+}
+
+static void
+answer(struct append *list, enum rc rc, const char *why)
+{
+	struct append *a;
+
+	while ((a = list) != NULL) {
+		list = a->next; /* a is the caller's again once it is done */
+		a->done(a, rc, why);
+	}
+}
+
+static void
+count_failures(struct log_writer *w, const struct append *list)
+{
+	for (; list != NULL; list = list->next)
+		atomic_fetch_add(&w->failures, 1);
+}
+
+static void
+write_group(struct log_writer *w, struct append *list)
+{
+	struct stored stored;
+	struct err e = {0};
+	enum rc rc = commit_group(&w->commit, list, &stored, &e);
+
+	if (rc == RC_OK) {
+		atomic_fetch_add(&w->commits, 1);
+		atomic_fetch_add(&w->stored, stored.messages);
+		atomic_fetch_add(&w->duplicates, stored.duplicates);
+		checkpoint_hint(w->checkpointer, w->commit.wal_pages);
+	} else {
+		count_failures(w, list);
+	}
+	if (rc == RC_OK && stored.newest != 0) {
+		if (w->o.committed != NULL)
+			w->o.committed(w->o.arg, stored.newest);
+		commit_wake(&w->commit, stored.newest);
+	}
+	leave_queue(w, list);
+	/* done() knows RC_BUSY and RC_LOG; all else is a log that can't */
+	answer(list, rc == RC_OK || rc == RC_BUSY ? rc : RC_LOG, e.text);
+}
+
+static void
+retain_if_due(struct log_writer *w)
+{
+	uint64_t deleted = 0;
+	bool is_over = true;
+	enum rc rc;
+
+	if (clock_mono_ms() < w->retain_at_ms)
+		return;
+	rc = commit_ready(&w->commit, NULL);
+	if (rc == RC_OK)
+		rc = retain_step(&w->retain, &w->commit.db,
+		    log_options_of(w->log), clock_unix_ms(), &is_over, &deleted,
+		    NULL);
+	if (rc != RC_OK)
+		commit_failed(&w->commit, rc);
+	atomic_fetch_add(&w->retained, deleted);
+	checkpoint_hint(w->checkpointer, w->commit.wal_pages);
+	w->retain_at_ms = clock_mono_ms() +
+	    (is_over || rc != RC_OK ? clock_jitter_ms(w->o.retain_every_ms)
+	                            : RETAIN_PAUSE_MS);
+}
+
+static void
+breathe(struct log_writer *w)
+{
+	struct timespec breath = {0, BREATH_NS};
+
+	if (clock_mono_ms() - w->idle_ms < BUSY_MOST_MS)
+		return;
+	nanosleep(&breath, NULL);
+	w->idle_ms = clock_mono_ms();
+}
+
+static void *
+run(void *arg)
+{
+	struct log_writer *w = arg;
+	struct append *list;
+	bool is_last = false;
+
+	while (!is_last) {
+		list = next_group(w, &is_last);
+		if (list != NULL)
+			write_group(w, list);
+		if (!is_last)
+			retain_if_due(w);
+		breathe(w);
+	}
+	commit_fini(&w->commit);
+	return NULL;
+}
+
+enum rc
+log_writer_start(struct log *l, const struct log_writer_options *o,
+    struct log_writer **out, struct err *e)
+{
+	struct log_writer *w = calloc(1, sizeof *w);
+	enum rc rc;
+
+	*out = NULL;
+	if (w == NULL)
+		return err_set(e, RC_NOMEM, "no memory for the writer");
+	w->log = l;
+	w->o = *o;
+	w->last = &w->first;
+	w->retain_at_ms = clock_mono_ms() + clock_jitter_ms(o->retain_every_ms);
+	commit_init(&w->commit, l);
+	pthread_mutex_init(&w->lock, NULL);
+	thread_cond_init(&w->changed);
+	rc = checkpoint_start(l, &w->checkpointer, e);
+	if (rc == RC_OK) {
+		rc = thread_start(&w->thread, run, w, e);
+		if (rc == RC_OK) {
+			*out = w;
+			return RC_OK;
+		}
+		checkpoint_stop(w->checkpointer);
+	}
+	pthread_cond_destroy(&w->changed);
+	pthread_mutex_destroy(&w->lock);
+	free(w);
+	return rc;
+}
+
+void
+log_writer_stop(struct log_writer *w)
+{
+	if (w == NULL)
+		return;
+	pthread_mutex_lock(&w->lock);
+	w->is_stopping = true;
+	pthread_cond_signal(&w->changed);
+	pthread_mutex_unlock(&w->lock);
+	pthread_join(w->thread, NULL);
+	checkpoint_stop(w->checkpointer);
+	pthread_cond_destroy(&w->changed);
+	pthread_mutex_destroy(&w->lock);
+	free(w);
+}
+
+void
+log_writer_figures(struct log_writer *w, struct log_writer_figures *f)
+{
+	*f = (struct log_writer_figures){
+	    .commits = atomic_load(&w->commits),
+	    .messages = atomic_load(&w->stored),
+	    .duplicates = atomic_load(&w->duplicates),
+	    .failures = atomic_load(&w->failures),
+	    .retained = atomic_load(&w->retained),
+	};
+	pthread_mutex_lock(&w->lock);
+	f->queued = (uint32_t)w->messages;
+	pthread_mutex_unlock(&w->lock);
+}

@@ -1,0 +1,105 @@
+#include "transport/request.h"
+
+#include <stdlib.h>
+
+/* The value in "NAME=value", or NULL. */
+static const char *
+value_of(const char *text, const char *name, size_t n)
+{
+	return strncmp(text, name, n) == 0 && text[n] == '=' ? text + n + 1 :
+	    NULL;
+}
+
+static const char *
+find(char *const *env, const char *name)
+{
+	size_t n = strlen(name);
+	const char *value;
+
+	for (; *env != NULL; env++)
+		if ((value = value_of(*env, name, n)) != NULL)
+			return value;
+	return NULL;
+}
+
+/*
+ * The path below the base URL.  The URI is as the client sent it, while web
+ * servers decode and tidy PATH_INFO in ways of their own, which a channel name
+ * with "%2F" or "//" would not survive; so the URI counts where it fits.
+ */
+static struct slice
+find_path(const struct request *rq, char *to)
+{
+	struct slice path = rq->uri;
+	const char *end;
+
+	if (path.p != NULL && slice_starts(path, rq->script_name))
+		path = slice_after(path, rq->script_name.n);
+	else
+		path = (struct slice){0};
+	end = path.p == NULL ? NULL : memchr(path.p, '?', path.n);
+	if (end != NULL)
+		path.n = (size_t)(end - path.p);
+	if (path.n == 0 || path.p[0] != '/') {
+		memcpy(to, rq->path_info.p, rq->path_info.n);
+		return (struct slice){to, rq->path_info.n};
+	}
+	memcpy(to, path.p, path.n);
+	return (struct slice){to, percent_decode(to, path.n)};
+}
+
+enum rc
+request_new(struct request **out, struct outlet o, char *const *env,
+    struct err *e)
+{
+	struct request *rq = calloc(1, sizeof *rq);
+	const char *value;
+	size_t bytes = 1, n;
+	char *to;
+
+	*out = NULL;
+	if (rq == NULL)
+		return err_set(e, RC_NOMEM, "no memory for a request");
+#define X(field, variable) \
+	value = find(env, variable); \
+	rq->field = slice_of(value == NULL ? "" : value); \
+	bytes += rq->field.n + 1;
+	REQUEST_VARIABLES(X)
+#undef X
+	n = rq->uri.n > rq->path_info.n ? rq->uri.n : rq->path_info.n;
+	rq->text = to = malloc(bytes + n);
+	if (to == NULL) {
+		free(rq);
+		return err_set(e, RC_NOMEM, "no memory for a request");
+	}
+#define X(field, variable) \
+	memcpy(to, rq->field.p, rq->field.n); \
+	rq->field.p = to; \
+	to += rq->field.n; \
+	*to++ = 0;
+	REQUEST_VARIABLES(X)
+#undef X
+	rq->path = find_path(rq, to);
+	rq->outlet = o;
+	*out = rq;
+	return query_parse(rq->text + (rq->query.p - rq->text), rq->query.n,
+	    &rq->params, e);
+}
+
+void
+request_set_body(struct request *rq, char *body, size_t n)
+{
+	free(rq->body);
+	rq->body = body;
+	rq->body_n = n;
+}
+
+void
+request_free(struct request *rq)
+{
+	if (rq == NULL)
+		return;
+	free(rq->body);
+	free(rq->text);
+	free(rq);
+}

@@ -1,0 +1,159 @@
+#include "transport/router.h"
+
+#include "base/diag.h"
+#include "transport/answer.h"
+#include "transport/technique.h"
+#include "wire/http.h"
+
+#include <stdio.h>
+
+static const struct route {
+	const char *path;
+	bool has_rest;          /* more segments may follow */
+	bool is_post;           /* else GET and HEAD */
+	technique_fn *serve;
+} routes[] = {
+    {"/publish", true, true, publish_serve},
+    {"/poll", false, false, shortpoll_serve},
+    {"/longpoll", false, false, longpoll_serve},
+    {"/events", false, false, sse_serve},
+    {"/stream", false, false, stream_serve},
+    {"/status", false, false, status_serve},
+    {"/metrics", false, false, metrics_serve},
+    {"/channels", false, false, channels_serve},
+};
+
+#define N_ROUTES (sizeof routes / sizeof routes[0])
+
+static const struct route *
+find(struct slice path, struct slice *rest)
+{
+	const struct route *r;
+	struct slice head;
+
+	for (r = routes; r < routes + N_ROUTES; r++) {
+		head = slice_of(r->path);
+		if (!slice_starts(path, head))
+			continue;
+		*rest = slice_after(path, head.n);
+		if (rest->n == 0)
+			return r;
+		if (rest->p[0] == '/' && (r->has_rest || rest->n == 1)) {
+			*rest = slice_after(*rest, 1);
+			return r;
+		}
+	}
+	return NULL;
+}
+
+/* May this origin read, and publish?  Sets what CORS needs. */
+static bool
+check_origin(struct server *s, struct request *rq)
+{
+	const struct text_list *allowed = &s->options->allow_origin;
+	size_t i;
+
+	if (rq->origin.n == 0 || http_origin_is_host(rq->origin, rq->host))
+		return true;
+	for (i = 0; i < allowed->n && !rq->is_cross; i++)
+		rq->is_cross = slice_is(slice_of(allowed->item[i]), SLICE("*")) ||
+		    slice_is(slice_of(allowed->item[i]), rq->origin);
+	return rq->is_cross;
+}
+
+static void
+answer_options(struct server *s, struct request *rq, const struct route *r)
+{
+	char extra[256];
+	const char *methods = r->is_post ? "POST, OPTIONS" :
+	    "GET, HEAD, OPTIONS";
+
+	snprintf(extra, sizeof extra, "Allow: %s\r\n"
+	    "Access-Control-Allow-Methods: %s\r\n"
+	    "Access-Control-Allow-Headers: Content-Type, Last-Event-ID, "
+	    "If-None-Match\r\nAccess-Control-Max-Age: 86400\r\n", methods,
+	    methods);
+	answer_send(s, rq, 204, NULL, extra, SLICE(""));
+}
+
+static bool
+is_method(const struct request *rq, const struct route *r)
+{
+	return r->is_post ? request_is(rq, "POST") :
+	    request_is(rq, "GET") || request_is(rq, "HEAD");
+}
+
+void
+router_serve(struct server *s, struct request *rq, enum rc rc,
+    const struct err *e)
+{
+	const struct route *r;
+	struct slice rest;
+	bool is_welcome;
+
+	atomic_fetch_add_explicit(&s->count.requests, 1, memory_order_relaxed);
+	r = find(rq->path, &rest);
+	is_welcome = check_origin(s, rq);
+	if (rc != RC_OK)
+		answer_problem(s, rq, rc, e->text);
+	else if (r == NULL)
+		answer_problem(s, rq, RC_MISSING, "There is nothing at this "
+		    "path. Try publish, poll, longpoll, events, stream, status, "
+		    "metrics or channels.");
+	else if (request_is(rq, "OPTIONS"))
+		answer_options(s, rq, r);
+	else if (!is_method(rq, r))
+		answer_status(s, rq, 405, r->is_post ? "Allow: POST, OPTIONS\r\n" :
+		    "Allow: GET, HEAD, OPTIONS\r\n", r->is_post ?
+		    "Publishing takes a POST." : "Reading takes a GET.");
+	else if (r->is_post && !is_welcome)
+		answer_problem(s, rq, RC_DENIED, "Pages of another origin may "
+		    "not publish here. The operator can allow theirs with the "
+		    "option allow-origin.");
+	else
+		r->serve(s, rq, rest);
+}
+
+/* The request was whole but over a bound: told, not served. */
+static void
+refuse(struct server *s, struct request *rq, const struct fcgi_gate *g)
+{
+	char text[160];
+
+	if (g->is_params_over) {
+		answer_status(s, rq, 431, "", "The request's address and header "
+		    "fields are too long. Shorten the query or the cookies.");
+		return;
+	}
+	snprintf(text, sizeof text, "The body is over %zu bytes. Send less in "
+	    "one request, or raise the option body-bytes.",
+	    g->body.limit_bytes);
+	answer_problem(s, rq, RC_TOO_LARGE, text);
+}
+
+void
+router_serve_fcgi(struct server *s, struct responder *r, int fd,
+    struct fcgi_gate *g)
+{
+	struct outlet o = {.fd = fd, .id = g->id, .is_fcgi = true,
+	    .is_keep = g->is_keep, .is_socket = true};
+	struct request *rq = NULL;
+	struct err e = {RC_OK, ""};
+	char *const no_env[] = {NULL};
+	enum rc rc;
+
+	if (g->is_params_over)
+		rc = request_new(&rq, o, no_env, &e);
+	else if ((rc = fcgi_params_check(buf_slice(&g->params), &e)) == RC_OK)
+		rc = responder_parse(r, g, o, &rq, &e);
+	if (rq == NULL) {
+		diag(DIAG_DEBUG, "a request is dropped: %s", e.text);
+		atomic_fetch_add_explicit(&s->count.dropped, 1,
+		    memory_order_relaxed);
+		outlet_close(&o);
+	} else if (rc == RC_OK && (g->is_params_over || g->is_body_over)) {
+		refuse(s, rq, g);
+	} else {
+		router_serve(s, rq, rc, &e);
+	}
+}

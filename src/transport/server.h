@@ -1,0 +1,68 @@
+/*
+ * What all techniques share: the options, the store, the hub, the loop thread
+ * and the way into it.
+ */
+#ifndef COMETLOG_TRANSPORT_SERVER_H
+#define COMETLOG_TRANSPORT_SERVER_H
+
+#include "base/options.h"
+#include "hub/hub.h"
+#include "hub/outbox.h"
+#include "hub/store.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <uv.h>
+
+struct arrivals;
+struct ratelimit;
+struct request;
+struct server;
+
+/* Something for the loop to do: run is called there once and takes t. */
+struct task {
+	struct task *next;
+	void (*run)(struct server *s, struct task *t);
+};
+
+/* Read by any thread, added to by any. */
+struct server_counters {
+	_Atomic uint64_t requests, published, refused, degraded, dropped;
+};
+
+struct server {
+	const struct options *options;
+	struct store *store;
+	struct hub *hub;
+	struct outbox *box;
+	struct arrivals *arrivals;
+	struct ratelimit *ratelimit;
+	struct server_counters count;
+	int64_t started_ms;             /* Unix time */
+	_Atomic uint32_t publishing;    /* appends that aren't answered yet */
+	_Atomic uint32_t working;       /* requests on the thread pool */
+
+	uv_loop_t *loop;
+	uv_async_t woken;
+	pthread_mutex_t lock;           /* for the queue of tasks */
+	struct task *first, **last;
+};
+
+/* Any thread: runs t on the loop, in the order of the calls.  Takes t. */
+void server_post(struct server *s, struct task *t);
+
+/* Any thread: sends the rest of a finished answer.  Takes o and bytes. */
+void server_leave(struct server *s, struct outlet o, char *bytes, size_t n,
+    size_t from);
+
+/* Any thread: makes reader a held answer; a place was claimed.  Takes what
+   hub_hold takes; reader->head and callback are copied. */
+void server_hold(struct server *s, const struct hub_reader *reader);
+
+/* Any thread: a connection whose answer is out and whose server keeps it. */
+void server_idle(struct server *s, struct outlet o);
+
+/* Loop thread: true when nothing is under way or held. */
+bool server_is_quiet(struct server *s);
+
+#endif

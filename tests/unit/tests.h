@@ -1,0 +1,32 @@
+/*
+ * The one list of unit test suites.  Each is tests/unit/test_NAME.c, which
+ * defines test_NAME[], ended by CU_TEST_INFO_NULL.  Test names are sentences.
+ */
+#ifndef COMETLOG_UNIT_TESTS_H
+#define COMETLOG_UNIT_TESTS_H
+
+#include <CUnit/CUnit.h>
+
+#define TEST_SUITES(X) \
+	X(err_buf) \
+	X(utf8) \
+	X(channel) \
+	X(cursor) \
+	X(options) \
+	X(query) \
+	X(multipart) \
+	X(json) \
+	X(envelope) \
+	X(encode) \
+	X(html) \
+	X(http) \
+	X(fcgi) \
+	X(log_reader) \
+	X(log_writer) \
+	X(log_retain)
+
+#define X(name) extern CU_TestInfo test_##name[];
+TEST_SUITES(X)
+#undef X
+
+#endif

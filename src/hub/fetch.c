@@ -96,6 +96,7 @@ page_read(uv_work_t *work, int status)
 	}
 	fetch_free(f);
 	run_next(h);
+	hub_let_go(h);
 }
 
 static struct slice
@@ -126,7 +127,8 @@ fetch_new(struct reader *r)
 	/* a half-sent message comes again, to be continued */
 	f->after = r->partial.seq != 0 ? r->partial.seq - 1 : r->after;
 	f->is_answer = r->is_answer;
-	f->answer.is_first = true;
+	f->answer = (struct poll_answer){.is_first = true,
+	    .callback = f->how.callback};
 	f->max_messages = r->is_answer ? r->limit : UINT32_MAX;
 	f->max_bytes = r->is_answer ? o->answer_bytes : o->page_bytes;
 	f->max_scan = (uint32_t)o->page_scan;

@@ -369,6 +369,7 @@ hub_hold(struct hub *h, struct hub_reader *spec)
 		r->after = 0;
 	}
 	r->how.epoch = h->epoch;
+	r->gap_told = spec->gap_known;
 	hub_set_timer(r);
 	reader_watch(r, false);
 	if (!r->is_answer)
@@ -459,7 +460,14 @@ closed(uv_handle_t *handle)
 {
 	struct hub *h = handle->data;
 
-	if (--h->closing > 0)
+	h->closing--;
+	hub_let_go(h);
+}
+
+void
+hub_let_go(struct hub *h)
+{
+	if (!h->is_ending || h->closing > 0 || h->fetches.running > 0)
 		return;
 	log_reader_close(h->log);
 	ring_fini(&h->ring);
@@ -476,6 +484,7 @@ hub_free(struct hub *h)
 	while (h->readers != NULL)
 		reader_close(h->readers);
 	h->closing = 2;
+	h->is_ending = true;
 	wake_free(h->wake);
 	uv_close((uv_handle_t *)&h->committed, closed);
 	uv_close((uv_handle_t *)&h->tick, closed);

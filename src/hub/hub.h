@@ -37,6 +37,7 @@ struct hub_reader {
 	bool is_now;                    /* from the newest on; after is ignored */
 	bool has_gap;                   /* the cursor's epoch or place is not the log's */
 	uint64_t after;                 /* a cursor's seq */
+	uint64_t gap_known;             /* gaps up to this seq need no telling */
 	uint64_t hold_ms;               /* ends then, with an empty answer if need be */
 	uint32_t retry_ms;              /* for the opening */
 	struct slice head;              /* the HTTP head; borrowed for the call */

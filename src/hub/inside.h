@@ -6,7 +6,6 @@
 #include "hub/hub.h"
 #include "hub/reader.h"
 #include "hub/ring.h"
-#include "hub/tip.h"
 #include "hub/topic.h"
 #include "hub/wake.h"
 #include "hub/wheel.h"
@@ -27,7 +26,6 @@ struct hub {
 	struct outbox *box;
 	struct log_reader *log;
 	struct wake *wake;
-	struct tip *tip_file;           /* NULL: none is configured */
 	uv_async_t committed;
 	uv_timer_t tick;
 	atomic_bool is_awake;           /* somebody is held: commits matter */
@@ -45,6 +43,7 @@ struct hub {
 	struct hub_counters figures;
 	bool is_syncing;
 	int closing;                    /* handles still open */
+	bool is_ending;                 /* hub_free was called */
 
 	/* the delivery under way */
 	struct entry *batch[HUB_BATCH];
@@ -76,6 +75,9 @@ void hub_add_answer(struct buf *b, const struct reader *r,
 
 /* Sets r's timer to its next heartbeat or its end. */
 void hub_set_timer(struct reader *r);
+
+/* Frees h if hub_free was called and nothing of libuv's uses it any more. */
+void hub_let_go(struct hub *h);
 
 /* The last reader went: nothing to watch. */
 void hub_sleep(struct hub *h);

@@ -109,7 +109,9 @@ read_from(const struct reading *rd, struct server *s, struct log_reader *r,
 
 	p->first = p->newest = 0;
 	buf_clear(&p->bytes);
-	p->answer.is_first = true;
+	p->answer = (struct poll_answer){.is_first = true,
+	    .callback = rd->callback};
+	p->html.is_empty = true;
 	rc = log_read(r, &q, on_message, p, &p->page, e);
 	if (rc == RC_OK && p->bytes.rc != RC_OK)
 		return err_set(e, RC_NOMEM, "no memory for the answer");
@@ -126,6 +128,14 @@ read_tip(struct log_reader *r, struct reading_page *p, struct err *e)
 	return rc;
 }
 
+/* Is the cursor one of this log's, and not ahead of it? */
+static bool
+is_known(const struct reading *rd, const struct log_tip *tip)
+{
+	return !rd->is_foreign && rd->cursor.seq <= tip->seq &&
+	    (!rd->cursor.has_epoch || rd->cursor.epoch == tip->epoch);
+}
+
 /* A cursor that isn't this log's reads from the oldest. */
 static enum rc
 read_cursor(const struct reading *rd, struct server *s, struct log_reader *r,
@@ -136,9 +146,7 @@ read_cursor(const struct reading *rd, struct server *s, struct log_reader *r,
 	p->after = rd->is_foreign ? 0 : rd->cursor.seq;
 	if ((rc = read_from(rd, s, r, p, e)) != RC_OK)
 		return rc;
-	if (!rd->is_foreign && (!rd->cursor.has_epoch ||
-	    rd->cursor.epoch == p->page.tip.epoch) &&
-	    rd->cursor.seq <= p->page.tip.seq) {
+	if (is_known(rd, &p->page.tip)) {
 		p->is_gap = p->page.kept_after > p->after;
 		return RC_OK;
 	}
@@ -178,6 +186,31 @@ reading_run(const struct reading *rd, struct server *s, struct reading_page *p,
 	return rc;
 }
 
+enum rc
+reading_start(const struct reading *rd, struct server *s,
+    struct reading_page *p, struct err *e)
+{
+	struct log_reader *r;
+	enum rc rc;
+
+	p->is_gap = false;
+	p->after = 0;
+	if ((rc = store_borrow(s->store, &r, e)) != RC_OK)
+		return rc;
+	if (rd->from == READING_LAST)
+		rc = log_before_last(r, &rd->what, rd->last, &p->after,
+		    &p->page.tip, e);
+	else
+		rc = log_tip(r, &p->page.tip, e);
+	store_return(s->store, r);
+	if (rd->from == READING_CURSOR) {
+		p->is_gap = !is_known(rd, &p->page.tip);
+		p->after = p->is_gap ? 0 : rd->cursor.seq;
+	}
+	p->how.epoch = p->page.tip.epoch;
+	return rc;
+}
+
 void
 reading_page_fini(struct reading_page *p)
 {
@@ -205,6 +238,8 @@ reading_hold(struct server *s, struct request *rq, struct reading *rd,
 	spec->how.callback = rd->callback;
 	spec->how.epoch = page->page.tip.epoch;
 	spec->limit = rd->limit;
+	if (rd->from != READING_CURSOR)
+		spec->gap_known = page->page.tip.seq; /* nothing was promised */
 	spec->retry_ms = clock_jitter_ms((uint32_t)s->options->retry_ms);
 	if (head.rc == RC_OK) {
 		server_hold(s, spec);

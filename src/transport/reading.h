@@ -10,6 +10,7 @@
 #include "transport/request.h"
 #include "transport/server.h"
 #include "wire/encode.h"
+#include "wire/html.h"
 
 #define LIMIT_DEFAULT 100
 #define LIMIT_MAX 1000
@@ -48,8 +49,8 @@ struct reading_page {
 	enum rc rc;
 	void (*encode)(struct reading_page *p, const struct message *m);
 	struct encode how;
-	struct poll_answer answer;
-	struct slice title;
+	struct poll_answer answer;      /* for an encode that makes poll answers */
+	struct html_poll html;          /* for one that makes pages */
 };
 
 /*
@@ -61,10 +62,14 @@ enum rc reading_run(const struct reading *rd, struct server *s,
     struct reading_page *p, struct err *e) MUST_CHECK;
 void reading_page_fini(struct reading_page *p);
 
+/* Only finds out where rd begins: p->after, p->is_gap, p->page.tip.  What a
+   stream needs, whose messages the hub reads.  Errors as log_read's. */
+enum rc reading_start(const struct reading *rd, struct server *s,
+    struct reading_page *p, struct err *e) MUST_CHECK;
+
 /*
  * Holds rq with this technique's head (status line and header lines, CORS is
- * added).  after_page: the page that was already looked at, or NULL.  Takes
- * rq and rd->what.  A place must have been claimed.
+ * added).  page: where to begin.  Takes rq and rd->what.  A place must have been claimed.
  */
 void reading_hold(struct server *s, struct request *rq, struct reading *rd,
     const struct reading_page *page, struct hub_reader *spec,

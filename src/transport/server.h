@@ -39,6 +39,7 @@ struct server {
 	struct ratelimit *ratelimit;
 	struct server_counters count;
 	int64_t started_ms;             /* Unix time */
+	bool is_single;                 /* CGI: ends after one request */
 	_Atomic uint32_t publishing;    /* appends that aren't answered yet */
 	_Atomic uint32_t working;       /* requests on the thread pool */
 

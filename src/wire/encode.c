@@ -60,7 +60,8 @@ begin_object(struct buf *b, const struct encode *how)
 	if (how->form != FORM_SCRIPT)
 		return;
 	ADD(b, "<script>");
-	buf_add_slice(b, how->callback);
+	buf_add_slice(b, how->callback.p != NULL ? how->callback :
+	    SLICE(DEFAULT_CALLBACK));
 	buf_add_char(b, '(');
 }
 

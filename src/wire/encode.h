@@ -24,7 +24,8 @@ enum form {
 struct encode {
 	enum form form;
 	uint32_t epoch;
-	struct slice callback;  /* FORM_SCRIPT: checked by callback_check */
+	struct slice callback;  /* FORM_SCRIPT: checked by callback_check;
+	                           p == NULL: DEFAULT_CALLBACK */
 };
 
 #define DEFAULT_CALLBACK "parent.comet"

@@ -1,0 +1,69 @@
+#include "prog/cgi.h"
+
+#include "transport/answer.h"
+#include "transport/router.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* The body, as long as CONTENT_LENGTH says; RC_TOO_LARGE over the bound. */
+static enum rc
+read_body(const struct options *o, struct buf *b, struct err *e)
+{
+	const char *text = getenv("CONTENT_LENGTH");
+	unsigned long long want = text == NULL ? 0 : strtoull(text, NULL, 10);
+	ssize_t n = 1;
+	char *to;
+
+	if (want > o->body_bytes)
+		return err_set(e, RC_TOO_LARGE, "The body is over %llu bytes. "
+		    "Send less in one request, or raise the option body-bytes.",
+		    (unsigned long long)o->body_bytes);
+	to = buf_room(b, (size_t)want);
+	if (want > 0 && to == NULL)
+		return err_set(e, RC_NOMEM, "no memory for the body");
+	while (b->n < want && n > 0) {
+		do
+			n = read(STDIN_FILENO, b->p + b->n,
+			    (size_t)want - b->n);
+		while (n < 0 && errno == EINTR);
+		if (n > 0)
+			b->n += (size_t)n;
+	}
+	return b->n == want ? RC_OK :
+	    err_set(e, RC_BAD, "the body ends after %zu of %llu bytes", b->n,
+	    want);
+}
+
+void
+cgi_serve(struct server *s)
+{
+	struct outlet o = {.fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)};
+	struct request *rq;
+	struct stat st;
+	struct buf body;
+	struct err e = {RC_OK, ""};
+	enum rc rc;
+	char *p;
+	size_t n;
+
+	if (o.fd < 0)
+		return;
+	o.is_socket = fstat(o.fd, &st) == 0 && S_ISSOCK(st.st_mode);
+	fcntl(o.fd, F_SETFL, fcntl(o.fd, F_GETFL) | O_NONBLOCK);
+	buf_init(&body, 0);
+	rc = request_new(&rq, o, environ, &e);
+	if (rq == NULL) {
+		outlet_close(&o);
+		return;
+	}
+	if (rc == RC_OK)
+		rc = read_body(s->options, &body, &e);
+	p = buf_take(&body, &n);
+	request_set_body(rq, p, n);
+	router_serve(s, rq, rc, &e);
+}

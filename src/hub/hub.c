@@ -305,9 +305,12 @@ open_answer(struct reader *r, const struct hub_reader *spec)
 
 	buf_init(&b, 0);
 	buf_add_slice(&b, spec->head);
-	encode_opening(&b, &r->how, r->after, spec->retry_ms);
+	encode_opening(&b, &r->how, r->after, spec->retry_ms, r->has_gap);
 	if (b.rc != RC_OK || !reader_say(r, buf_slice(&b)))
 		reader_close(r);
+	if (r->has_gap)
+		count(&r->hub->figures.gaps, 1);
+	r->has_gap = false;
 	buf_fini(&b);
 }
 
@@ -362,8 +365,12 @@ hub_hold(struct hub *h, struct hub_reader *spec)
 	}
 	if (!is_first)
 		hub_sync(h);
-	r->has_gap = spec->has_gap || (!spec->is_now && spec->after > h->tip);
-	r->after = spec->is_now ? h->tip : r->has_gap ? 0 : spec->after;
+	r->has_gap = spec->has_gap;
+	r->after = spec->is_now ? h->tip : spec->after;
+	if (r->after > h->tip) {
+		r->has_gap = true;
+		r->after = 0;
+	}
 	if (!spec->is_now && r->how.epoch != h->epoch) {
 		r->has_gap = true; /* the log was replaced a moment ago */
 		r->after = 0;

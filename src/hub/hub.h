@@ -35,7 +35,7 @@ struct hub_reader {
 	bool is_answer;                 /* long polling: one poll answer, then done */
 	uint32_t limit;                 /* of messages in that answer */
 	bool is_now;                    /* from the newest on; after is ignored */
-	bool has_gap;                   /* the cursor's epoch or place is not the log's */
+	bool has_gap;                   /* something before what follows is gone */
 	uint64_t after;                 /* a cursor's seq */
 	uint64_t gap_known;             /* gaps up to this seq need no telling */
 	uint64_t hold_ms;               /* ends then, with an empty answer if need be */

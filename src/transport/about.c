@@ -247,10 +247,10 @@ channels_serve(struct server *s, struct request *rq, struct slice rest)
 	if (rc == RC_OK)
 		rc = store_borrow(s->store, &r, &e);
 	if (rc == RC_OK) {
-		buf_add_char(&l.b, '[');
+		buf_add_text(&l.b, "{\"channels\":[");
 		rc = log_channels(r, after, (uint32_t)limit, add_channel, &l,
 		    &e);
-		buf_add_char(&l.b, ']');
+		buf_add_text(&l.b, "]}");
 		store_return(s->store, r);
 	}
 	if (rc == RC_OK) {

@@ -186,6 +186,27 @@ reading_run(const struct reading *rd, struct server *s, struct reading_page *p,
 	return rc;
 }
 
+static bool
+stop_there(void *arg, const struct message *m)
+{
+	(void)arg;
+	(void)m;
+	return false;
+}
+
+/* Has retention taken something that the cursor should still get? */
+static enum rc
+look_for_gap(const struct reading *rd, struct log_reader *r,
+    struct reading_page *p, struct err *e)
+{
+	struct log_query q = {.what = &rd->what, .after = p->after,
+	    .max_messages = 1, .max_bytes = 1, .max_scan = 1};
+	enum rc rc = log_read(r, &q, stop_there, NULL, &p->page, e);
+
+	p->is_gap = rc == RC_OK && p->page.kept_after > p->after;
+	return rc;
+}
+
 enum rc
 reading_start(const struct reading *rd, struct server *s,
     struct reading_page *p, struct err *e)
@@ -202,11 +223,13 @@ reading_start(const struct reading *rd, struct server *s,
 		    &p->page.tip, e);
 	else
 		rc = log_tip(r, &p->page.tip, e);
-	store_return(s->store, r);
-	if (rd->from == READING_CURSOR) {
+	if (rc == RC_OK && rd->from == READING_CURSOR) {
 		p->is_gap = !is_known(rd, &p->page.tip);
 		p->after = p->is_gap ? 0 : rd->cursor.seq;
+		if (!p->is_gap && p->after < p->page.tip.seq)
+			rc = look_for_gap(rd, r, p, e);
 	}
+	store_return(s->store, r);
 	p->how.epoch = p->page.tip.epoch;
 	return rc;
 }
@@ -240,6 +263,8 @@ reading_hold(struct server *s, struct request *rq, struct reading *rd,
 	spec->limit = rd->limit;
 	if (rd->from != READING_CURSOR)
 		spec->gap_known = page->page.tip.seq; /* nothing was promised */
+	else if (page->is_gap)
+		spec->gap_known = page->page.kept_after;
 	spec->retry_ms = clock_jitter_ms((uint32_t)s->options->retry_ms);
 	if (head.rc == RC_OK) {
 		server_hold(s, spec);

@@ -94,6 +94,22 @@ request_set_body(struct request *rq, char *body, size_t n)
 	rq->body_n = n;
 }
 
+enum rc
+request_check_body(const struct request *rq, struct err *e)
+{
+	struct slice said = rq->content_length;
+	size_t n = 0, i;
+
+	for (i = 0; i < said.n && said.p[i] >= '0' && said.p[i] <= '9' &&
+	    n < SIZE_MAX / 16; i++)
+		n = n * 10 + (size_t)(said.p[i] - '0');
+	if (said.n == 0 || (i == said.n && n == rq->body_n))
+		return RC_OK;
+	return err_set(e, RC_BAD, "The body has %zu bytes, and Content-Length "
+	    "says %.20s. Nothing was stored; send it again whole.", rq->body_n,
+	    said.p);
+}
+
 void
 request_free(struct request *rq)
 {

@@ -18,6 +18,7 @@
 	X(uri,           "REQUEST_URI") \
 	X(query,         "QUERY_STRING") \
 	X(content_type,  "CONTENT_TYPE") \
+	X(content_length, "CONTENT_LENGTH") \
 	X(accept,        "HTTP_ACCEPT") \
 	X(if_none_match, "HTTP_IF_NONE_MATCH") \
 	X(last_event_id, "HTTP_LAST_EVENT_ID") \
@@ -49,6 +50,10 @@ void request_set_body(struct request *rq, char *body, size_t n);
 
 /* Not the outlet: that has gone its way. */
 void request_free(struct request *rq);
+
+/* RC_BAD if the body isn't as long as the web server said: its client left in
+   the middle of it. */
+enum rc request_check_body(const struct request *rq, struct err *e) MUST_CHECK;
 
 static inline bool
 request_is(const struct request *rq, const char *method)

@@ -154,6 +154,8 @@ router_serve_fcgi(struct server *s, struct responder *r, int fd,
 	} else if (rc == RC_OK && (g->is_params_over || g->is_body_over)) {
 		refuse(s, rq, g);
 	} else {
+		if (rc == RC_OK)
+			rc = request_check_body(rq, &e);
 		router_serve(s, rq, rc, &e);
 	}
 }

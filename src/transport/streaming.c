@@ -27,9 +27,7 @@ answer_degraded(struct server *s, struct request *rq, struct reading_page *p)
 	atomic_fetch_add_explicit(&s->count.degraded, 1, memory_order_relaxed);
 	buf_init(&body, 0);
 	encode_opening(&body, &p->how, p->after,
-	    clock_jitter_ms(DEGRADED_RETRY_MS));
-	if (p->is_gap)
-		encode_gap(&body, &p->how, p->after);
+	    clock_jitter_ms(DEGRADED_RETRY_MS), p->is_gap);
 	buf_add_slice(&body, buf_slice(&p->bytes));
 	if (p->page.reached > p->after)
 		encode_heartbeat(&body, &p->how, p->page.reached);

@@ -120,7 +120,7 @@ add_script_page(struct buf *b)
 
 void
 encode_opening(struct buf *b, const struct encode *how, uint64_t cursor_seq,
-    uint32_t retry_ms)
+    uint32_t retry_ms, bool is_gap)
 {
 	if (is_sse(how->form)) {
 		ADD(b, "retry: ");
@@ -128,11 +128,13 @@ encode_opening(struct buf *b, const struct encode *how, uint64_t cursor_seq,
 		ADD(b, "\nid: ");
 		cursor_add(b, cursor_seq, how->epoch);
 		ADD(b, "\n\n");
-		return;
 	}
 	if (how->form == FORM_SCRIPT)
 		add_script_page(b);
-	encode_heartbeat(b, how, cursor_seq);
+	if (is_gap)
+		encode_gap(b, how, cursor_seq);
+	else if (!is_sse(how->form))
+		encode_heartbeat(b, how, cursor_seq);
 }
 
 void

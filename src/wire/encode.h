@@ -40,9 +40,10 @@ void encode_message(struct buf *b, const struct encode *how,
 
 /* What opens a held answer's body.  SSE: "retry: MS\nid: CURSOR\n\n" (sets the
    client's position, dispatches nothing); NDJSON: a heartbeat line; script: the head of an HTML page with enough
-   padding (2 KiB) that browsers start to render, then a heartbeat call. */
+   padding (2 KiB) that browsers start to render, then a heartbeat call.  is_gap: the gap
+   is told here, before anything else, in the heartbeat's place. */
 void encode_opening(struct buf *b, const struct encode *how, uint64_t cursor_seq,
-    uint32_t retry_ms);
+    uint32_t retry_ms, bool is_gap);
 
 /* The sign of life with the cursor that the client may resume from.
    SSE: id, event heartbeat, data the cursor; else {"heartbeat":"CURSOR"}. */

@@ -22,7 +22,7 @@ static const char style[] =
     "li p,.note,small{color:var(--dim);font-size:.875rem}\n"
     "li div{white-space:pre-wrap}\n"
     "time{font-variant-numeric:tabular-nums}\n"
-    "li b{color:var(--mark);font-weight:600}\n"
+    "li strong{color:var(--mark);font-weight:600}\n"
     "li:target{border-left:3px solid var(--mark);padding-left:.6rem}\n"
     ".gap{border-left:3px solid var(--mark);padding-left:.6rem}\n"
     "table{border-collapse:collapse;width:100%}\n"
@@ -60,12 +60,21 @@ html_end(struct buf *b)
 	buf_add_text(b, "</main>\n</body>\n</html>\n");
 }
 
+/* A page that reloads itself shows its end: a browser would go back to the top,
+   and doesn't reload a page that it was sent into by an anchor. */
+static const char newest_in_sight[] =
+    "<style>html{height:100%;overflow:hidden}body{height:100%;"
+    "box-sizing:border-box;display:flex;flex-direction:column-reverse;"
+    "overflow-y:auto}main{margin-bottom:auto}</style>\n";
+
 void
 html_poll_begin(struct buf *b, struct html_poll *p, struct slice title,
     uint32_t refresh_s, bool is_gap)
 {
 	*p = (struct html_poll){.is_empty = true, .refresh_s = refresh_s};
 	html_begin(b, title, refresh_s);
+	if (refresh_s > 0)
+		buf_add_text(b, newest_in_sight);
 	if (is_gap)
 		buf_add_text(b,
 		    "<p class=\"note gap\">Some messages before these are no"
@@ -104,9 +113,9 @@ html_poll_message(struct buf *b, struct html_poll *p, const struct message *m)
 	http_add_html(b, m->channel);
 	buf_add_text(b, "</span>");
 	if (m->event.n != 0) {
-		buf_add_text(b, " <b>");
+		buf_add_text(b, " <strong>");
 		http_add_html(b, m->event);
-		buf_add_text(b, "</b>");
+		buf_add_text(b, "</strong>");
 	}
 	/* the data's language and direction are not the page's */
 	buf_add_text(b, "</p>\n<div lang=\"\" dir=\"auto\">");

@@ -14,7 +14,7 @@ const status = (accept) => get(demo, '/status', {},
 async function channels() {
 	const { status: code, json, text } = await get(demo, '/channels');
 	assert.equal(code, 200, text);
-	return json.channels;
+	return json;
 }
 
 const SAMPLE = new RegExp('^([a-zA-Z_:][a-zA-Z0-9_:]*)' +

@@ -368,7 +368,11 @@ export function request(demo, method, target, {
 function answerOf(res, bytes) {
 	const answer = { status: res.statusCode, headers: res.headers, bytes,
 		text: bytes.toString('utf8'), json: undefined };
-	if (/^application\/(problem\+)?json/.test(res.headers['content-type']))
+	answer.bySite = answer.status === 400 &&
+		/^text\/html/.test(res.headers['content-type']) &&
+		/^lighttpd/.test(res.headers.server);
+	if (bytes.length > 0 &&
+		/^application\/(problem\+)?json/.test(res.headers['content-type']))
 		answer.json = JSON.parse(answer.text);
 	return answer;
 }
@@ -762,6 +766,14 @@ export function pair(name, value, isLong = false) {
 		pairLength(v.length, isLong), n, v]);
 }
 
+function decoded(place) {
+	try {
+		return decodeURIComponent(place);
+	} catch {
+		return place;
+	}
+}
+
 /* What a web server says of a request. */
 export function cgiVariables(method, target, extra = {}) {
 	const [place, ...rest] = target.split('?');
@@ -770,7 +782,7 @@ export function cgiVariables(method, target, extra = {}) {
 		SERVER_SOFTWARE: 'test', SERVER_NAME: '127.0.0.1',
 		SERVER_PORT: '80', REMOTE_ADDR: '127.0.0.1', REMOTE_PORT: '9',
 		REQUEST_METHOD: method, SCRIPT_NAME: '/comet',
-		SCRIPT_FILENAME: '/nowhere/comet', PATH_INFO: decodeURIComponent(place),
+		SCRIPT_FILENAME: '/nowhere/comet', PATH_INFO: decoded(place),
 		REQUEST_URI: '/comet' + target, QUERY_STRING: rest.join('?'),
 		...extra,
 	};
@@ -887,6 +899,9 @@ export function stockEventSource() {
 /* An error as RFC 9457 has it, with a detail that says something. */
 export function assertProblem(assert, answer, status) {
 	assert.equal(answer.status, status, answer.text);
+	/* lighttpd itself refuses control characters and broken UTF-8 in a URL */
+	if (answer.bySite)
+		return answer.text;
 	assert.match(answer.headers['content-type'] ?? '',
 		/^application\/problem\+json\b/);
 	const problem = answer.json;
@@ -900,3 +915,24 @@ export function assertProblem(assert, answer, status) {
 export const CURSOR = /^(0|[1-9]\d*)\.[0-9a-f]{8}$/;
 export const seqOf = (cursor) => Number(cursor.split('.')[0]);
 export const epochOf = (cursor) => cursor.split('.')[1];
+
+/* The same place in a log of another epoch. */
+export function inOtherEpoch(cursor) {
+	const epoch = (parseInt(epochOf(cursor), 16) ^ 1) >>> 0;
+	return `${seqOf(cursor)}.${epoch.toString(16).padStart(8, '0')}`;
+}
+
+/*
+ * That an address with control characters or without UTF-8 is refused: by the
+ * web server in its own words (lighttpd lets no such address through), and by
+ * the worker, where a web server does, with a problem.
+ */
+export async function assertBadAddress(assert, demo, method, target,
+	type = 'text/plain', body = method === 'POST' ? 'x' : undefined) {
+	const front = await request(demo, method, demo.base + target,
+		{ headers: method === 'POST' ? { 'Content-Type': type } : {}, body });
+	assert.equal(front.status, 400, target);
+	const behind = await fcgiExchange(demo.sockets()[0], method, target,
+		{ body: body ?? '', variables: { CONTENT_TYPE: type } });
+	assertProblem(assert, behind, 400);
+}

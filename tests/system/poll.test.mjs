@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import vm from 'node:vm';
 import { after, before, describe, test } from 'node:test';
 import {
-	assertProblem, CURSOR, epochOf, fresh, get, history, ms, newestCursor,
-	post, publish, publishAll, request, seqOf, startDemo, until,
+	assertBadAddress, assertProblem, CURSOR, epochOf, fcgiExchange, fresh, get,
+	history, inOtherEpoch, ms, newestCursor, post, publish, publishAll, seqOf,
+	startDemo, until,
 } from './harness.mjs';
 
 let demo;
@@ -294,10 +295,11 @@ describe('short polling', { timeout: ms(120000) }, () => {
 	test('a star inside a segment or a double star inside a pattern is ' +
 		'refused', async () => {
 		for (const channel of ['a*', '*a/b', 'a/**/b', '***', '**/a', 'a/b*',
-			'', '/', 'a\nb', 'x'.repeat(256)])
+			'', '/', 'x'.repeat(256)])
 			assertProblem(assert, await poll({ channel }), 400);
-		assertProblem(assert, await request(demo, 'GET',
-			'/comet/poll?channel=%ff'), 400);
+		for (const bytes of ['%ff', 'a%0ab', '%00', '%ed%a0%80'])
+			await assertBadAddress(assert, demo, 'GET',
+				`/poll?channel=${bytes}`);
 	});
 
 	test('channel may be repeated, and each message comes once', async () => {
@@ -346,7 +348,7 @@ describe('short polling', { timeout: ms(120000) }, () => {
 		async () => {
 			const channel = await filled(3);
 			const { cursor } = await pollOk({ channel });
-			const other = (parseInt(epochOf(cursor), 16) ^ 1).toString(16)
+			const other = ((parseInt(epochOf(cursor), 16) ^ 1) >>> 0).toString(16)
 				.padStart(8, '0');
 			const answer = await pollOk(
 				{ channel, since: `${seqOf(cursor)}.${other}` });
@@ -390,7 +392,7 @@ describe('short polling', { timeout: ms(120000) }, () => {
 				const answer = await poll({ channel, callback });
 				assert.equal(answer.status, 200, answer.text);
 				assert.match(answer.headers['content-type'],
-					/^application\/javascript\b/);
+					/^(application|text)\/javascript\b/);
 				assert.equal(answer.headers['x-content-type-options'],
 					'nosniff');
 				assert.deepEqual(calledWith(answer.text, callback), plain);
@@ -400,12 +402,12 @@ describe('short polling', { timeout: ms(120000) }, () => {
 
 	test('a callback that is no name is refused', async () => {
 		for (const callback of ['alert(1)//', 'a b', '<script>', 'a..b', '.a',
-			'a.', '1a', 'a-b', 'a[0]', 'a;b', "a'b", 'a\r\nX-Evil: 1', 'é',
-			'a'.repeat(200), 'a\0', 'a%0d']) {
-			const answer = await poll({ channel: 'a', callback });
-			assertProblem(assert, answer, 400);
-			assert.equal(answer.headers['x-evil'], undefined);
-		}
+			'a.', '1a', 'a-b', 'a[0]', 'a;b', "a'b", 'é', 'a'.repeat(200),
+			'a%0d'])
+			assertProblem(assert, await poll({ channel: 'a', callback }), 400);
+		for (const bytes of ['a%0d%0aX-Evil:%201', 'a%00', 'a%0a', '%ff'])
+			await assertBadAddress(assert, demo, 'GET',
+				`/poll?channel=a&callback=${bytes}`);
 	});
 
 	test('an ETag serves JSONP too', async () => {
@@ -428,7 +430,9 @@ describe('short polling', { timeout: ms(120000) }, () => {
 		const answer = await poll({ channel, format: 'html' });
 		assert.equal(answer.status, 200, answer.text);
 		assert.match(answer.headers['content-type'], /^text\/html\b.*utf-8/i);
-		assert.ok(!/<script>alert|<img|<b>/.test(answer.text), answer.text);
+		const body = answer.text.slice(answer.text.indexOf('<body'));
+		assert.ok(!/<script|<img|<b>"|<\/html>"/.test(body), body);
+		assert.equal(body.split('</html>').length, 2);
 		assert.ok(answer.text.includes('&lt;script&gt;'), answer.text);
 	});
 

@@ -201,7 +201,7 @@ describe('streaming', { timeout: ms(120000) }, () => {
 
 	test('a callback that is no name is refused', async () => {
 		for (const callback of ['alert(1)//', '</script><script>x', 'a b', '1',
-			'a..b', 'a;b', 'a\nb', 'x'.repeat(500), "a'", 'a[0]']) {
+			'a..b', 'a;b', 'x'.repeat(500), "a'", 'a[0]']) {
 			assertProblem(assert, await get(demo, '/stream',
 				{ format: 'script', channel: 'a', callback }), 400);
 		}

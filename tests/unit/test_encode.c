@@ -260,7 +260,7 @@ opening_tells_the_cursor(void)
 	struct buf b;
 
 	buf_init(&b, 0);
-	encode_opening(&b, &forms[FORM_SSE], 7, 2100);
+	encode_opening(&b, &forms[FORM_SSE], 7, 2100, false);
 	sse_reader_init(&r);
 	sse_reader_feed(&r, buf_slice(&b));
 	CU_ASSERT_EQUAL(r.n_events, 0);
@@ -268,9 +268,9 @@ opening_tells_the_cursor(void)
 	CU_ASSERT(slice_is(buf_slice(&r.retry), SLICE("2100")));
 	sse_reader_fini(&r);
 	CU_ASSERT(took(&b, "retry: 2100\nid: 7.9f3a1c22\n\n"));
-	encode_opening(&b, &forms[FORM_SSE_JSON], 7, 0);
+	encode_opening(&b, &forms[FORM_SSE_JSON], 7, 0, false);
 	CU_ASSERT(took(&b, "retry: 0\nid: 7.9f3a1c22\n\n"));
-	encode_opening(&b, &forms[FORM_NDJSON], 7, 2100);
+	encode_opening(&b, &forms[FORM_NDJSON], 7, 2100, false);
 	CU_ASSERT(took(&b, "{\"heartbeat\":\"7.9f3a1c22\"}\n"));
 }
 
@@ -282,7 +282,7 @@ script_page_opens_with_padding_and_closes(void)
 	struct buf b;
 
 	buf_init(&b, 0);
-	encode_opening(&b, &forms[FORM_SCRIPT], 7, 2100);
+	encode_opening(&b, &forms[FORM_SCRIPT], 7, 2100, false);
 	got = buf_slice(&b);
 	CU_ASSERT(got.n > 2048 + call.n);
 	CU_ASSERT(slice_starts(got, SLICE("<!DOCTYPE html>\n")));
@@ -432,7 +432,7 @@ add_all(struct buf *b, const struct encode *how)
 
 	m.event = SLICE("greet");
 	m.id = SLICE("order-77");
-	encode_opening(b, how, 7, 2000);
+	encode_opening(b, how, 7, 2000, false);
 	encode_gap(b, how, 8);
 	encode_message(b, how, &m);
 	m.is_json = true;

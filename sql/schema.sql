@@ -6,6 +6,7 @@
 CREATE TABLE meta (
 	one INTEGER PRIMARY KEY CHECK (one = 1),
 	epoch INTEGER NOT NULL, -- 32 bits, drawn anew when the file is another
+	                        -- or was restored in place
 	inode INTEGER NOT NULL, -- of the file that the epoch belongs to; 0: unknown
 	created_ms INTEGER NOT NULL,
 	message_bytes INTEGER NOT NULL, -- limit of data, for the trigger

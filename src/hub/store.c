@@ -76,6 +76,12 @@ fail:
 }
 
 void
+store_retain_at_close(struct store *s)
+{
+	log_writer_retain_at_stop(s->writer);
+}
+
+void
 store_close(struct store *s)
 {
 	if (s == NULL)

@@ -19,6 +19,10 @@ enum rc store_open(struct store **out, const struct options *o,
     void (*committed)(void *arg, uint64_t newest_seq), void *arg,
     struct err *e) MUST_CHECK;
 
+/* Of a process that serves one request: store_close also does a little of
+   retention, as log_writer_retain_at_stop. */
+void store_retain_at_close(struct store *s);
+
 /* Stores and answers what waits, then closes.  No reader may be out. */
 void store_close(struct store *s);
 

@@ -44,6 +44,19 @@ chanmap_add(struct chanmap *m, struct slice name, int64_t id)
 	return c;
 }
 
+int64_t
+chanmap_any(const struct chanmap *m, uint64_t random)
+{
+	const struct chanmap_entry *c;
+	uint64_t left = m->n == 0 ? 0 : random % m->n;
+
+	for (size_t i = 0; i < CHANMAP_BUCKETS; i++)
+		for (c = m->bucket[i]; c != NULL; c = c->next)
+			if (left-- == 0)
+				return c->id;
+	return 0;
+}
+
 void
 chanmap_touch(
     struct chanmap *m, struct chanmap_entry *c, uint64_t seq, uint64_t bytes)

@@ -40,6 +40,9 @@ struct chanmap_entry *chanmap_add(
 void chanmap_touch(struct chanmap *m, struct chanmap_entry *c, uint64_t seq,
     uint64_t bytes);
 
+/* The id of one of them, by a random number.  0: none is remembered. */
+int64_t chanmap_any(const struct chanmap *m, uint64_t random);
+
 /* The transaction is over.  Forgets all names if they became too many. */
 void chanmap_settle(struct chanmap *m);
 

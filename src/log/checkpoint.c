@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #define PASSIVE_PAGES 1000       /* grown by so many: copy them */
-#define RESTART_BYTES (64 << 20) /* so long: begin it anew */
+#define RESTART_BYTES (8 << 20) /* so long: begin it anew */
 #define RESTART_WAIT_MS 20       /* at most, as all writers wait */
 #define RESTART_PAUSE_MS 100     /* after a vain try, then twice that */
 #define RESTART_PAUSE_MOST_MS 10000

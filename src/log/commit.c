@@ -11,8 +11,9 @@
 struct group {
 	struct commit *c;
 	struct stored *out;
+	struct log_tip found; /* before it */
 	int64_t now_ms;
-	bool is_stale; /* a channel we remembered is gone */
+	bool is_stale; /* what we remembered of the log isn't so */
 	struct err *e;
 };
 
@@ -85,12 +86,9 @@ void
 commit_wake(struct commit *c, uint64_t newest)
 {
 	int fd = wake_fd(c);
-	ssize_t n = 0;
 
-	/* a hint: readers who miss it look on their own in a moment */
 	if (fd >= 0)
-		n = pwrite(fd, &newest, sizeof newest, 0);
-	(void)n;
+		file_write_mark(fd, newest, c->epoch);
 }
 
 void
@@ -267,17 +265,40 @@ update_channels(struct group *g)
 	return RC_OK;
 }
 
+/* Begins the transaction, and looks whether the log is still the one whose
+   channels we remember. */
 static enum rc
-store_all(struct group *g, struct append *list)
+begin(struct group *g, struct log_tip seen)
+{
+	struct commit *c = g->c;
+	enum rc rc = db_run(&c->db, db_statement(&c->db, ST_BEGIN), g->e);
+
+	if (rc == RC_OK)
+		rc = log_head(&c->db, &g->found, g->e);
+	if (rc != RC_OK)
+		return rc;
+	if (!log_note(c->log, seen, g->found)) {
+		g->is_stale = true;
+		return err_set(
+		    g->e, RC_LOG, "%s has gone back in time", c->db.path);
+	}
+	if (c->epoch != g->found.epoch)
+		chanmap_clear(&c->channels);
+	c->epoch = g->found.epoch;
+	return RC_OK;
+}
+
+static enum rc
+store_all(struct group *g, struct log_tip seen, struct append *list)
 {
 	struct db *db = &g->c->db;
-	enum rc rc = db_run(db, db_statement(db, ST_BEGIN), g->e);
+	enum rc rc = begin(g, seen);
 
 	g->now_ms = clock_unix_ms();
 	for (struct append *a = list; a != NULL && rc == RC_OK; a = a->next) {
 		for (size_t i = 0; i < a->n && rc == RC_OK; i++)
 			rc = store_message(g, &a->message[i], &a->result[i]);
-		a->epoch = log_epoch(g->c->log);
+		a->epoch = g->c->epoch;
 	}
 	if (rc == RC_OK)
 		rc = update_channels(g);
@@ -288,6 +309,10 @@ store_all(struct group *g, struct append *list)
 	if (rc == RC_OK && db_is_replaced(db))
 		rc = err_set(g->e, RC_LOG,
 		    "%s was replaced while messages were stored", db->path);
+	if (rc == RC_OK && g->out->newest != 0)
+		log_note(g->c->log, g->found,
+		    (struct log_tip){
+		        .seq = g->out->newest, .epoch = g->c->epoch});
 	return rc;
 }
 
@@ -296,14 +321,16 @@ commit_group(
     struct commit *c, struct append *list, struct stored *out, struct err *e)
 {
 	struct group g = {.c = c, .out = out, .e = e};
+	struct log_tip seen;
 	enum rc rc = RC_OK;
 
 	for (int tries = 0; tries < 2; tries++) {
 		*out = (struct stored){0};
 		g.is_stale = false;
+		seen = log_seen(c->log);
 		rc = commit_ready(c, e);
 		if (rc == RC_OK)
-			rc = store_all(&g, list);
+			rc = store_all(&g, seen, list);
 		if (rc == RC_OK) {
 			chanmap_settle(&c->channels);
 			return RC_OK;

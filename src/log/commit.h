@@ -13,6 +13,7 @@ struct commit {
 	struct log *log;
 	struct db db;           /* closed until first used */
 	struct chanmap channels;
+	uint32_t epoch;         /* that channels is of: the latest group's */
 	int wake_fd;            /* -1: not open */
 	int wal_pages;          /* after the latest commit; 0: no WAL */
 };
@@ -38,7 +39,7 @@ enum rc commit_ready(struct commit *c, struct err *e) MUST_CHECK;
 enum rc commit_group(struct commit *c, struct append *list, struct stored *out,
     struct err *e) MUST_CHECK;
 
-/* Tells those who watch the wake file. */
+/* Tells those who watch the wake file, and whoever opens the log later. */
 void commit_wake(struct commit *c, uint64_t newest);
 
 /* After a failure of anything on the connection: nothing stays half done. */

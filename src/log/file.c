@@ -147,6 +147,31 @@ file_lock(const char *wake_path, uint32_t busy_ms, int *fd, struct err *e)
 	return RC_OK;
 }
 
+static uint32_t
+check_of(const struct file_mark *m)
+{
+	return (m->epoch ^ (uint32_t)m->seq ^ (uint32_t)(m->seq >> 32)) +
+	    0x77616b65u;
+}
+
+bool
+file_read_mark(int wake_fd, struct file_mark *m)
+{
+	return pread(wake_fd, m, sizeof *m, 0) == (ssize_t)sizeof *m &&
+	    m->check == check_of(m);
+}
+
+void
+file_write_mark(int wake_fd, uint64_t seq, uint32_t epoch)
+{
+	struct file_mark m = {.seq = seq, .epoch = epoch};
+	ssize_t n;
+
+	m.check = check_of(&m);
+	n = pwrite(wake_fd, &m, sizeof m, 0);
+	(void)n;
+}
+
 void
 file_remove_neighbours(const char *path)
 {

@@ -50,6 +50,24 @@ char *file_beside(const char *path, const char *suffix);
 enum rc file_lock(const char *wake_path, uint32_t busy_ms, int *fd,
     struct err *e) MUST_CHECK;
 
+/*
+ * What the wake file holds, in the host's byte order: the log's newest seq and
+ * its epoch, both as of a commit that was complete before.  So a log that is
+ * found with less in the same epoch has gone back in time.
+ */
+struct file_mark {
+	uint64_t seq;
+	uint32_t epoch;
+	uint32_t check; /* made of the others: half a mark is none */
+};
+
+/* False: the file holds none. */
+bool file_read_mark(int wake_fd, struct file_mark *m);
+
+/* A hint, which may fail: readers who miss it look on their own in a moment,
+   and nothing but a log restored in place goes unnoticed. */
+void file_write_mark(int wake_fd, uint64_t seq, uint32_t epoch);
+
 /* Makes an empty file, mode 0600, without what a former one at this path
    has left beside it.  RC_LOG. */
 enum rc file_create(const char *path, struct err *e) MUST_CHECK;

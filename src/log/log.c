@@ -15,7 +15,10 @@ struct log {
 	struct log_options o;
 	char *path, *wake_path, *wal_path;
 	enum file_system kind;
-	_Atomic uint32_t epoch;
+	_Atomic uint32_t epoch; /* seen's */
+	atomic_bool is_back;    /* in time: the next to connect sees to it */
+	pthread_mutex_t seen_lock;
+	struct log_tip seen;  /* the newest of all connections */
 	pthread_mutex_t lock; /* of all below */
 	/* Open all the time, so that the last of the others to close doesn't
 	   take the WAL away under those who watch it. */
@@ -36,11 +39,70 @@ log_epoch(const struct log *l)
 	return atomic_load_explicit(&l->epoch, memory_order_relaxed);
 }
 
-void
-log_set_epoch(struct log *l, uint32_t epoch)
+struct log_tip
+log_seen(struct log *l)
 {
-	if (log_epoch(l) != epoch)
-		atomic_store_explicit(&l->epoch, epoch, memory_order_relaxed);
+	struct log_tip seen;
+
+	pthread_mutex_lock(&l->seen_lock);
+	seen = l->seen;
+	pthread_mutex_unlock(&l->seen_lock);
+	return seen;
+}
+
+/* With l->seen_lock held. */
+static void
+set_seen(struct log *l, struct log_tip tip)
+{
+	l->seen = tip;
+	if (log_epoch(l) != tip.epoch)
+		atomic_store_explicit(
+		    &l->epoch, tip.epoch, memory_order_relaxed);
+}
+
+static bool
+is_behind(struct log_tip tip, struct log_tip known)
+{
+	return tip.epoch == known.epoch && tip.seq < known.seq;
+}
+
+bool
+log_note(struct log *l, struct log_tip before, struct log_tip tip)
+{
+	bool is_news;
+
+	if (is_behind(tip, before)) {
+		atomic_store(&l->is_back, true);
+		return false;
+	}
+	pthread_mutex_lock(&l->seen_lock);
+	is_news = tip.epoch == l->seen.epoch
+	    ? tip.seq > l->seen.seq
+	    : tip.epoch != before.epoch; /* else others saw the change first */
+	if (is_news)
+		set_seen(l, tip);
+	pthread_mutex_unlock(&l->seen_lock);
+	return true;
+}
+
+enum rc
+log_head(struct db *db, struct log_tip *tip, struct err *e)
+{
+	sqlite3_stmt *st = db_statement(db, ST_HEAD);
+	int code;
+
+	if (st == NULL)
+		return db_fail(db, e);
+	code = sqlite3_step(st);
+	if (code == SQLITE_DONE)
+		return err_set(
+		    e, RC_LOG, "%s: its table meta is empty", db->path);
+	if (code != SQLITE_ROW)
+		return db_fail(db, e);
+	tip->seq = db_u64(st, HEAD_TIP);
+	tip->epoch = (uint32_t)sqlite3_column_int64(st, HEAD_EPOCH);
+	sqlite3_reset(st);
+	return RC_OK;
 }
 
 const char *
@@ -123,17 +185,37 @@ choose_journal(const struct log *l, struct db *db, struct err *e)
 }
 
 /*
+ * True if the log, as it is now, lacks what it had: more of its epoch was seen
+ * in this process, or the wake file tells of more, or of another log.  What is
+ * known must have been learnt before tip was read, for others go on meanwhile.
+ */
+static bool
+has_lost(struct log_tip tip, struct log_tip seen, const struct file_mark *mark)
+{
+	struct log_tip told;
+
+	if (is_behind(tip, seen))
+		return true;
+	if (mark == NULL)
+		return false;
+	told = (struct log_tip){.seq = mark->seq, .epoch = mark->epoch};
+	return told.epoch != tip.epoch || is_behind(tip, told);
+}
+
+/*
  * Writes the options that the trigger needs, where they changed.  A file that
  * isn't the one the epoch was drawn for is a copy or a restored one: clients
  * may know more than it does, so it gets an epoch of its own.  Where inode
- * numbers may change by themselves this is not told.
+ * numbers may change by themselves this is not told.  Nor does the inode
+ * tell of a log that was restored in place: that one has lost something of
+ * epoch `lost` (NULL: no).
  */
 static enum rc
-settle_meta(struct log *l, struct db *db, struct err *e)
+write_meta(struct log *l, struct db *db, const uint32_t *lost, struct err *e)
 {
-	char text[256];
 	int64_t inode = l->kind == FILE_LOCAL ? (int64_t)db->file.ino : 0;
-	int64_t is_settled, epoch;
+	int64_t is_settled;
+	char text[320];
 	enum rc rc;
 
 	snprintf(text, sizeof text,
@@ -143,22 +225,40 @@ settle_meta(struct log *l, struct db *db, struct err *e)
 	    (unsigned long long)l->o.dedupe_ms, (long long)inode,
 	    (long long)inode);
 	rc = db_int(db, text, &is_settled, e);
-	if (rc == RC_OK && !is_settled) {
-		snprintf(text, sizeof text,
-		    "UPDATE meta SET message_bytes = %llu, dedupe_ms = %llu, "
-		    "epoch = CASE WHEN inode IN (%lld, 0) OR %lld = 0 "
-		    "THEN epoch ELSE %u END, inode = %lld",
-		    (unsigned long long)l->o.message_bytes,
-		    (unsigned long long)l->o.dedupe_ms, (long long)inode,
-		    (long long)inode, (unsigned)clock_random(),
-		    (long long)inode);
-		rc = db_exec(db, text, e);
-	}
-	if (rc == RC_OK)
-		rc = db_int(db, "SELECT epoch FROM meta", &epoch, e);
-	if (rc == RC_OK)
-		log_set_epoch(l, (uint32_t)epoch);
-	return rc;
+	if (rc != RC_OK || (is_settled && lost == NULL))
+		return rc;
+	snprintf(text, sizeof text,
+	    "UPDATE meta SET message_bytes = %llu, dedupe_ms = %llu, "
+	    "epoch = CASE WHEN (inode IN (%lld, 0) OR %lld = 0) "
+	    "AND epoch <> %lld THEN epoch ELSE %u END, inode = %lld",
+	    (unsigned long long)l->o.message_bytes,
+	    (unsigned long long)l->o.dedupe_ms, (long long)inode,
+	    (long long)inode, lost == NULL ? -1 : (long long)*lost,
+	    (unsigned)clock_random(), (long long)inode);
+	return db_exec(db, text, e);
+}
+
+static enum rc
+settle_meta(struct log *l, struct db *db, int wake_fd, struct err *e)
+{
+	struct log_tip seen = log_seen(l), found, tip;
+	struct file_mark mark;
+	bool has_mark = file_read_mark(wake_fd, &mark), is_lost;
+	enum rc rc;
+
+	if ((rc = log_head(db, &found, e)) != RC_OK)
+		return rc;
+	is_lost = has_lost(found, seen, has_mark ? &mark : NULL);
+	if ((rc = write_meta(l, db, is_lost ? &found.epoch : NULL, e)) !=
+	        RC_OK ||
+	    (rc = log_head(db, &tip, e)) != RC_OK)
+		return rc;
+	if (tip.epoch != found.epoch)
+		file_write_mark(wake_fd, tip.seq, tip.epoch);
+	pthread_mutex_lock(&l->seen_lock);
+	set_seen(l, tip);
+	pthread_mutex_unlock(&l->seen_lock);
+	return RC_OK;
 }
 
 /*
@@ -177,7 +277,7 @@ drop_stale_wal(struct log *l, struct file_id now)
 
 /* With the wake file locked. */
 static enum rc
-establish_locked(struct log *l, struct err *e)
+establish_locked(struct log *l, int wake_fd, struct err *e)
 {
 	struct file_id now;
 	enum rc rc = RC_OK;
@@ -187,6 +287,7 @@ establish_locked(struct log *l, struct err *e)
 	else
 		drop_stale_wal(l, now);
 	db_close(&l->keeper);
+	atomic_store(&l->is_back, false);
 	if (rc == RC_OK)
 		rc = db_open(&l->keeper, l->path, DB_WRITE, &l->o, e);
 	if (rc == RC_OK)
@@ -196,7 +297,7 @@ establish_locked(struct log *l, struct err *e)
 	if (rc == RC_OK)
 		rc = schema_ensure(&l->keeper, &schema_current, e);
 	if (rc == RC_OK)
-		rc = settle_meta(l, &l->keeper, e);
+		rc = settle_meta(l, &l->keeper, wake_fd, e);
 	if (rc != RC_OK) {
 		db_close(&l->keeper);
 		return rc;
@@ -216,7 +317,7 @@ establish(struct log *l, struct err *e)
 	rc = file_lock(l->wake_path, l->o.busy_ms, &fd, e);
 	if (rc != RC_OK)
 		return rc;
-	rc = establish_locked(l, e);
+	rc = establish_locked(l, fd, e);
 	close(fd);
 	return rc;
 }
@@ -228,7 +329,8 @@ log_connect(struct log *l, struct db *db, enum db_use use, struct err *e)
 	bool is_wal;
 
 	pthread_mutex_lock(&l->lock);
-	if (l->keeper.c == NULL || db_is_replaced(&l->keeper))
+	if (l->keeper.c == NULL || atomic_load(&l->is_back) ||
+	    db_is_replaced(&l->keeper))
 		rc = establish(l, e);
 	if (rc == RC_OK)
 		rc = db_open(db, l->path, use, &l->o, e);
@@ -268,6 +370,7 @@ log_open(struct log **out, const struct log_options *o, struct err *e)
 	if (l == NULL)
 		return err_set(e, RC_NOMEM, "no memory to open the log");
 	l->o = *o;
+	pthread_mutex_init(&l->seen_lock, NULL);
 	pthread_mutex_init(&l->lock, NULL);
 	rc = file_resolve(o->path, &l->path, e);
 	if (rc != RC_OK)
@@ -298,6 +401,7 @@ log_close(struct log *l)
 		return;
 	db_close(&l->keeper);
 	pthread_mutex_destroy(&l->lock);
+	pthread_mutex_destroy(&l->seen_lock);
 	free(l->wal_path);
 	free(l->wake_path);
 	free(l->path);

@@ -63,7 +63,9 @@ void log_close(struct log *l);
 
 /*
  * 8 hex digits' worth: drawn when the log was created, and anew when a copy of
- * it came to lie there.  Any thread.
+ * it came to lie there or it was restored in place: when it is found with fewer
+ * messages than this process has seen, or than the wake file tells of.  Any
+ * thread.
  *
  * Once another file lies at the path than the one that was opened (deleted,
  * moved, restored), readers and the writer go over to it by themselves at
@@ -77,9 +79,9 @@ uint32_t log_epoch(const struct log *l);
 const char *log_path(const struct log *l);
 
 /* The file that a writer touches after each commit, "<path>-wake", made by
-   log_open and made again if it was removed; and the one that foreign writers
-   change: "<path>-wal", or the database itself with LOG_ROLLBACK.  Borrowed
-   until log_close. */
+   log_open and made again if it was removed (a copy of the log needs none);
+   and the one that foreign writers change: "<path>-wal", or the database itself
+   with LOG_ROLLBACK.  Borrowed until log_close. */
 const char *log_wake_path(const struct log *l);
 const char *log_change_path(const struct log *l);
 

@@ -9,6 +9,7 @@
 struct log_reader {
 	struct log *log;
 	struct db db;
+	uint32_t epoch;                 /* that names is of */
 	struct names names;
 	struct buf repaired;            /* see row_message */
 };
@@ -22,7 +23,8 @@ struct read_head {
 };
 
 /*
- * Begins a read transaction, on a new connection if the file was replaced:
+ * Begins a read transaction, on a new connection if the file was replaced or
+ * restored in place:
  * the head's statement stays on its row, and until read_end every statement
  * sees the same snapshot.  channel: of which to tell; p == NULL: none.
  * After a failure nothing is open.

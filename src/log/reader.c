@@ -64,17 +64,12 @@ read_fail(struct log_reader *r, struct err *e)
 	return rc;
 }
 
-enum rc
-read_begin(struct log_reader *r, struct slice channel, struct read_head *head,
+static enum rc
+read_head(struct log_reader *r, struct slice channel, struct read_head *head,
     struct err *e)
 {
 	sqlite3_stmt *st;
-	enum rc rc;
 
-	*head = (struct read_head){0};
-	rc = ready(r, e);
-	if (rc != RC_OK)
-		return rc;
 	st = db_statement(&r->db, channel.p == NULL ? ST_HEAD : ST_HEAD_OF);
 	if (st == NULL)
 		return read_fail(r, e);
@@ -98,8 +93,35 @@ read_begin(struct log_reader *r, struct slice channel, struct read_head *head,
 		head->newest = db_u64(st, HEAD_CHANNEL_NEWEST);
 		head->kept_after = db_u64(st, HEAD_CHANNEL_KEPT_AFTER);
 	}
-	log_set_epoch(r->log, head->tip.epoch);
 	return RC_OK;
+}
+
+enum rc
+read_begin(struct log_reader *r, struct slice channel, struct read_head *head,
+    struct err *e)
+{
+	struct log_tip seen;
+	enum rc rc;
+
+	*head = (struct read_head){0};
+	for (int tries = 0; tries < 2; tries++) {
+		seen = log_seen(r->log);
+		rc = ready(r, e);
+		if (rc == RC_OK)
+			rc = read_head(r, channel, head, e);
+		if (rc != RC_OK)
+			return rc;
+		if (log_note(r->log, seen, head->tip)) {
+			if (r->epoch != head->tip.epoch)
+				names_clear(&r->names);
+			r->epoch = head->tip.epoch;
+			return RC_OK;
+		}
+		read_end(r);
+		db_close(&r->db);
+	}
+	return err_set(e, RC_LOG, "%s goes back in time again and again",
+	    log_path(r->log));
 }
 
 enum rc

@@ -1,6 +1,7 @@
 #include "log/retain.h"
 
 #include "base/channel.h"
+#include "base/clock.h"
 #include "log/names.h"
 
 #define PAGE 128 /* channels looked at in one step */
@@ -323,4 +324,21 @@ retain_step(struct retain *r, struct db *db, const struct log_options *o,
 		*r = (struct retain){0};
 	*deleted = s.deleted;
 	return rc;
+}
+
+enum rc
+retain_anywhere(struct retain *r, struct db *db, struct err *e)
+{
+	sqlite3_stmt *st = db_statement(db, ST_CHANNEL_LAST);
+	uint64_t last;
+
+	if (st == NULL || sqlite3_step(st) != SQLITE_ROW)
+		return db_fail(db, e);
+	last = db_u64(st, 0);
+	sqlite3_reset(st);
+	/* from up to a page before the first, or that would seldom get a turn */
+	*r = (struct retain){
+	    .channel_id =
+	        (int64_t)(clock_random() % (last + PAGE - 1)) - PAGE + 1};
+	return RC_OK;
 }

@@ -32,4 +32,11 @@ enum rc retain_step(struct retain *r, struct db *db,
     const struct log_options *o, int64_t now_ms, bool *is_over,
     uint64_t *deleted, struct err *e) MUST_CHECK;
 
+/*
+ * Puts r at a random channel, so that of many processes, none of which
+ * completes a pass, one after the other comes by every channel.
+ */
+enum rc retain_anywhere(struct retain *r, struct db *db,
+    struct err *e) MUST_CHECK;
+
 #endif

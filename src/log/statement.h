@@ -127,6 +127,7 @@ enum {
 	/* deleting what is too old: id before the first, how many */ \
 	X(CHANNELS_BY_ID, "SELECT " CHANNEL_COLUMNS " FROM channel " \
 		"WHERE id > ?1 ORDER BY id LIMIT ?2") \
+	X(CHANNEL_LAST, "SELECT coalesce(max(id), 0) FROM channel") \
 	/* channel, how many */ \
 	X(OLDEST, "SELECT seq, time_ms, length(CAST(data AS BLOB)) " \
 		"FROM message WHERE channel_id = ?1 ORDER BY seq LIMIT ?2") \

@@ -14,6 +14,9 @@
 /* Between two steps of retention: others want the lock, too. */
 #define RETAIN_PAUSE_MS 2
 
+/* For the lock, at each step of a process that is about to end. */
+#define STOP_WAIT_MS 50
+
 /*
  * Foreign writers try for the lock every 25 to 100 ms, as SQLite has it, and
  * would wait for seconds while groups follow each other without a gap.  So
@@ -34,12 +37,13 @@ struct log_writer {
 	uint64_t retain_at_ms;
 	uint64_t idle_ms; /* when it last waited for something to do */
 
-	pthread_mutex_t lock; /* of the queue, down to is_stopping */
+	pthread_mutex_t lock; /* of the queue, down to is_short_lived */
 	pthread_cond_t changed;
 	struct append *first, **last;
 	size_t messages, bytes; /* waiting and being stored */
 	bool is_waiting;        /* the thread is, for `changed` */
 	bool is_stopping;
+	bool is_short_lived; /* see log_writer_retain_at_stop */
 
 	_Atomic uint64_t commits, stored, duplicates, failures, retained;
 };
@@ -190,27 +194,60 @@ write_group(struct log_writer *w, struct append *list)
 	answer(list, rc == RC_OK || rc == RC_BUSY ? rc : RC_LOG, e.text);
 }
 
-static void
-retain_if_due(struct log_writer *w)
+static enum rc
+retain(struct log_writer *w, bool *is_over)
 {
 	uint64_t deleted = 0;
-	bool is_over = true;
-	enum rc rc;
+	enum rc rc = commit_ready(&w->commit, NULL);
 
-	if (clock_mono_ms() < w->retain_at_ms)
-		return;
-	rc = commit_ready(&w->commit, NULL);
 	if (rc == RC_OK)
 		rc = retain_step(&w->retain, &w->commit.db,
-		    log_options_of(w->log), clock_unix_ms(), &is_over, &deleted,
+		    log_options_of(w->log), clock_unix_ms(), is_over, &deleted,
 		    NULL);
 	if (rc != RC_OK)
 		commit_failed(&w->commit, rc);
 	atomic_fetch_add(&w->retained, deleted);
 	checkpoint_hint(w->checkpointer, w->commit.wal_pages);
+	return rc;
+}
+
+static void
+retain_if_due(struct log_writer *w)
+{
+	bool is_over = true;
+	enum rc rc;
+
+	if (clock_mono_ms() < w->retain_at_ms)
+		return;
+	rc = retain(w, &is_over);
 	w->retain_at_ms = clock_mono_ms() +
 	    (is_over || rc != RC_OK ? clock_jitter_ms(w->o.retain_every_ms)
 	                            : RETAIN_PAUSE_MS);
+}
+
+/* Two steps where messages went, which so can't outrun it, one anywhere,
+   and one for the ids. */
+static void
+retain_at_stop(struct log_writer *w)
+{
+	struct db *db = &w->commit.db;
+	bool is_over;
+	int64_t id = chanmap_any(&w->commit.channels, clock_random());
+
+	if (!w->is_short_lived || atomic_load(&w->stored) == 0 ||
+	    commit_ready(&w->commit, NULL) != RC_OK)
+		return;
+	db->busy_ms = STOP_WAIT_MS;
+	/* what is lost with the power is due again */
+	if (db_exec(db, "PRAGMA synchronous = NORMAL", NULL) != RC_OK)
+		return;
+	w->retain = (struct retain){.channel_id = id == 0 ? 0 : id - 1};
+	if (retain(w, &is_over) != RC_OK || retain(w, &is_over) != RC_OK ||
+	    retain_anywhere(&w->retain, db, NULL) != RC_OK ||
+	    retain(w, &is_over) != RC_OK)
+		return;
+	w->retain = (struct retain){.is_at_ids = true};
+	(void)retain(w, &is_over);
 }
 
 static void
@@ -239,6 +276,7 @@ run(void *arg)
 			retain_if_due(w);
 		breathe(w);
 	}
+	retain_at_stop(w);
 	commit_fini(&w->commit);
 	return NULL;
 }
@@ -273,6 +311,14 @@ log_writer_start(struct log *l, const struct log_writer_options *o,
 	pthread_mutex_destroy(&w->lock);
 	free(w);
 	return rc;
+}
+
+void
+log_writer_retain_at_stop(struct log_writer *w)
+{
+	pthread_mutex_lock(&w->lock);
+	w->is_short_lived = true;
+	pthread_mutex_unlock(&w->lock);
 }
 
 void

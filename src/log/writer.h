@@ -66,6 +66,14 @@ enum rc log_writer_start(struct log *l, const struct log_writer_options *o,
 enum rc log_append(struct log_writer *w, struct append *a,
     struct err *e) MUST_CHECK;
 
+/*
+ * Of a process that ends before retention comes round: log_writer_stop then
+ * does a little of it, if the process stored something.  That is a few steps,
+ * first where messages went, then at some other channel, so that everything
+ * gets its turn over many processes.
+ */
+void log_writer_retain_at_stop(struct log_writer *w);
+
 /* Stores and answers what waits, ends both threads, frees w. */
 void log_writer_stop(struct log_writer *w);
 

@@ -9,6 +9,7 @@
 #include "transport/ratelimit.h"
 #include "transport/server.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -147,6 +148,20 @@ raise_limits(const struct options *o)
 	setenv("UV_THREADPOOL_SIZE", n, 0);
 }
 
+/*
+ * The writer and the acceptors don't push the web server aside when it wakes
+ * them: on a busy core it then hands over several requests at a time, which
+ * are accepted without waiting and stored in one commit.  Measured: HACKING.
+ * New threads inherit the policy; the loop keeps the normal one.
+ */
+static void
+set_policy(int policy)
+{
+	struct sched_param none = {0};
+
+	sched_setscheduler(0, policy, &none); /* without it all works as well */
+}
+
 static enum rc
 build(struct worker *w, const struct options *o, struct err *e)
 {
@@ -167,6 +182,7 @@ build(struct worker *w, const struct options *o, struct err *e)
 	s->woken.data = s;
 	w->check.data = w;
 	watch_signals(w);
+	set_policy(SCHED_BATCH);
 	if ((rc = store_open(&s->store, o, on_committed, s, e)) != RC_OK ||
 	    (rc = outbox_new(&s->box, &w->loop, o->write_wait_ms, on_idle, s,
 	    e)) != RC_OK ||
@@ -217,6 +233,7 @@ worker_run(const struct options *o, int fd)
 	if (rc == RC_OK)
 		rc = acceptors_start(&w->acceptors, &w->server, fd,
 		    (unsigned)o->acceptors, NUDGE, &e);
+	set_policy(SCHED_OTHER);
 	if (rc != RC_OK)
 		diag(DIAG_ERROR, "%s", e.text);
 	else
@@ -238,6 +255,7 @@ worker_run_cgi(const struct options *o)
 		rc = build(w, o, &e);
 	if (rc == RC_OK) {
 		w->server.is_single = true;
+		store_retain_at_close(w->server.store);
 		cgi_serve(&w->server);
 		uv_check_start(&w->check, on_check);
 		uv_async_send(&w->server.woken);

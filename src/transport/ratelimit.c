@@ -81,10 +81,12 @@ ratelimit_take(struct ratelimit *l, struct slice client, size_t n)
 		return true;
 	pthread_mutex_lock(&l->lock);
 	b = find(l, hash(l->salt, client), now);
-	b->tokens += (double)(now - b->seen_ms) * l->per_s / 1000;
-	if (b->tokens > l->burst)
-		b->tokens = l->burst;
-	b->seen_ms = now;
+	if (now > b->seen_ms) { /* another thread may have looked later */
+		b->tokens += (double)(now - b->seen_ms) * l->per_s / 1000;
+		if (b->tokens > l->burst)
+			b->tokens = l->burst;
+		b->seen_ms = now;
+	}
 	cost = n < l->burst ? (double)n : l->burst;
 	is_fine = b->tokens >= cost;
 	if (is_fine)

@@ -22,10 +22,39 @@ find(char *const *env, const char *name)
 	return NULL;
 }
 
+/* Has it a segment "." or ".."? */
+static bool
+has_dots(struct slice path)
+{
+	size_t i, from = 0;
+
+	for (i = 0; i <= path.n; i++) {
+		if (i < path.n && path.p[i] != '/')
+			continue;
+		if (i > from && i - from <= 2 && path.p[from] == '.' &&
+		    path.p[i - 1] == '.')
+			return true;
+		from = i + 1;
+	}
+	return false;
+}
+
+/* "/publish" of "/publish/chat/a". */
+static struct slice
+first_segment(struct slice path)
+{
+	const char *end = path.n < 2 ? NULL : memchr(path.p + 1, '/', path.n - 1);
+
+	return (struct slice){path.p, end == NULL ? path.n :
+	    (size_t)(end - path.p)};
+}
+
 /*
  * The path below the base URL.  The URI is as the client sent it, while web
  * servers decode and tidy PATH_INFO in ways of their own, which a channel name
- * with "%2F" or "//" would not survive; so the URI counts where it fits.
+ * with "%2F" or "//" would not survive; so the URI counts where it fits.  But
+ * the web server's access rules saw the tidied path: where the two could mean
+ * different things (".." or another technique), PATH_INFO counts.
  */
 static struct slice
 find_path(const struct request *rq, char *to)
@@ -45,7 +74,13 @@ find_path(const struct request *rq, char *to)
 		return (struct slice){to, rq->path_info.n};
 	}
 	memcpy(to, path.p, path.n);
-	return (struct slice){to, percent_decode(to, path.n)};
+	path = (struct slice){to, percent_decode(to, path.n)};
+	if (rq->path_info.n > 0 && (has_dots(path) ||
+	    !slice_is(first_segment(path), first_segment(rq->path_info)))) {
+		memcpy(to, rq->path_info.p, rq->path_info.n);
+		path.n = rq->path_info.n;
+	}
+	return path;
 }
 
 enum rc

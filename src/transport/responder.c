@@ -101,11 +101,11 @@ responder_parse(struct responder *r, struct fcgi_gate *g, struct outlet o,
 	size_t n;
 
 	*out = NULL;
+	fr->ipcFd = r->pipe[0];
 	if ((rc = replay(r, buf_slice(&g->params), e)) != RC_OK) {
 		renew_pipe(r);
 		return rc;
 	}
-	fr->ipcFd = r->pipe[0];
 	fr->keepConnection = 1;
 	if (FCGX_Accept_r(fr) != 0) {
 		renew_pipe(r);

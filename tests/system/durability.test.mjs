@@ -541,11 +541,11 @@ describe('a full disk', { timeout: ms(60000) }, () => {
 		let stored = 0;
 		const refused = await until(async () => {
 			const answer = await post(demo, '/publish',
-				'application/x-ndjson', Array.from({ length: 10 }, () =>
+				'application/x-ndjson', Array.from({ length: 2 }, () =>
 					JSON.stringify({ channel, data })).join('\n'));
 			if (answer.status !== 201)
 				return answer;
-			stored += 10;
+			stored += 2;
 			return false;
 		}, { every: 1, what: 'the disk to be full' });
 		assertProblem(assert, refused, 503);

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import {
-	assertProblem, CURSOR, epochOf, fresh, get, history, inOtherEpoch, ms, newestCursor,
-	openEvents, post, publish, publishAll, Raw, rawHttp, seqOf, startDemo,
-	stockEventSource, until, within,
+	assertProblem, CURSOR, epochOf, fresh, get, history, inOtherEpoch, ms,
+	newestCursor, openEvents, post, publish, publishAll, Raw, rawHttp, seqOf,
+	startDemo, stockEventSource, until, within,
 } from './harness.mjs';
 
 let demo;

@@ -434,6 +434,14 @@ export async function history(demo, channel, since = '0') {
 	}
 }
 
+/* What is told of every channel. */
+export async function channelList(demo) {
+	const { status, json, text } = await get(demo, '/channels');
+	if (status !== 200)
+		throw new Error(`channels: ${status} ${text}`);
+	return Array.isArray(json) ? json : json.channels;
+}
+
 /* The newest cursor. */
 export async function newestCursor(demo) {
 	const { json } = await get(demo, '/poll', { channel: '**', limit: 0 });
@@ -704,9 +712,11 @@ export class Raw {
 
 	/* Waits until test(this) holds or the other side closed. */
 	async wait(test, limit = 10000, what = 'bytes') {
+		const end = Date.now() + ms(limit);
 		while (!test(this) && !this.isClosed)
 			await within(new Promise((done) =>
-				this.changed.once('change', done)), limit, what);
+				this.changed.once('change', done)),
+			Math.max(1, end - Date.now()) / SLOW, what);
 		return test(this);
 	}
 

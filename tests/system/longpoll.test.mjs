@@ -6,9 +6,9 @@ import assert from 'node:assert/strict';
 import vm from 'node:vm';
 import { after, before, describe, test } from 'node:test';
 import {
-	assertProblem, CURSOR, fresh, get, history, inOtherEpoch, ms, newestCursor,
-	openEvents, openLines, openText, pause, publish, publishAll, rawHttp,
-	seqOf, startDemo, until, within,
+	assertProblem, CURSOR, epochOf, fresh, get, history, inOtherEpoch, ms,
+	newestCursor, openEvents, openLines, openText, pause, publish, publishAll,
+	rawHttp, seqOf, startDemo, until, within,
 } from './harness.mjs';
 
 let demo;
@@ -112,6 +112,7 @@ describe('long polling', { timeout: ms(120000) }, () => {
 			{ channel: fresh(), since: inOtherEpoch(cursor), timeout: 50 });
 		assert.equal(empty.json.gap, true);
 		assert.deepEqual(empty.json.messages, []);
+		assert.equal(epochOf(empty.json.cursor), epochOf(cursor));
 		const future = await longpoll(
 			{ channel, since: seqOf(cursor) + 1000000, timeout: 50 });
 		assert.equal(future.json.gap, true);

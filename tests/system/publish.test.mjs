@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import {
-	assertBadAddress, assertProblem, CURSOR, fresh, get, history, ms, post, publish, query,
-	rawHttp, request, seqOf, startDemo,
+	assertBadAddress, assertProblem, CURSOR, fresh, get, history, ms, post,
+	publish, query, rawHttp, request, seqOf, startDemo,
 } from './harness.mjs';
 
 const FORM = 'application/x-www-form-urlencoded';

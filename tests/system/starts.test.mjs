@@ -216,7 +216,11 @@ fastcgi.server = ( "/comet" => ((
 	"check-local" => "disable",
 )) )`);
 		await assertServesHttp(port, '/comet');
-		assert.equal((await ends(job)).code, 0);
+		const { json } = await request({ port }, 'GET', '/comet/status');
+		assert.ok(isAlive(json.pid));
+		await ends(job);
+		await until(() => !isAlive(json.pid),
+			{ what: 'the worker to end with its web server' });
 	});
 
 	inFolder('by lighttpd, as plain CGI', async () => {

@@ -87,18 +87,18 @@ page_without_messages_says_so(void)
 static void
 message_is_escaped_and_keeps_its_lines(void)
 {
-	struct message m = a_message(124, SLICE("a <b>\n & \"c\""));
+	struct message m = a_message(124, SLICE("a <strong>\n & \"c\""));
 	struct buf b;
 
 	m.channel = SLICE("<i>");
-	m.event = SLICE("</b>'");
+	m.event = SLICE("</strong>'");
 	buf_init(&b, 0);
 	add_page(&b, 0, &m, 1);
 	CU_ASSERT(holds(&b,
 	    "<li id=\"m124\">\n"
 	    "<p><time datetime=\"2026-11-22T05:15:28.684Z\""
 	    " title=\"2026-11-22 05:15:28 UTC\">05:15</time> "
-	    "<span>&lt;i&gt;</span> <b>&lt;/b&gt;&#39;</b></p>\n"
+	    "<span>&lt;i&gt;</span> <strong>&lt;/b&gt;&#39;</strong></p>\n"
 	    "<div lang=\"\" dir=\"auto\">a &lt;b&gt;\n"
 	    " &amp; &quot;c&quot;</div>\n</li>\n"));
 	CU_ASSERT(holds(&b, "white-space:pre-wrap"));

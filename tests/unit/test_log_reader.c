@@ -5,6 +5,8 @@
 #include "log_fixture.h"
 #include "tests.h"
 
+#include <pthread.h>
+
 static struct collected got, model;
 
 static void
@@ -512,6 +514,234 @@ restored_copy_gets_a_new_epoch_and_no_part_of_the_old_wal(void)
 	fixture_fini(&f);
 }
 
+/* Copies in place, as cp(1) does: the file that was there stays the same. */
+static void
+copy_file(const char *from, const char *to)
+{
+	static char byte[1 << 20];
+	int in = open(from, O_RDONLY);
+	int out = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	ssize_t n = read(in, byte, sizeof byte);
+
+	CU_ASSERT(n > 0 && n < (ssize_t)sizeof byte);
+	CU_ASSERT_EQUAL(write(out, byte, (size_t)n), n);
+	CU_ASSERT(close(in) == 0 && close(out) == 0);
+}
+
+static void
+log_restored_in_place_gets_a_new_epoch_each_time(void)
+{
+	uint32_t epoch[4];
+	char copy[320];
+	struct fixture f;
+
+	fixture_start(&f);
+	snprintf(copy, sizeof copy, "%s-copy", f.path);
+	fixture_put(&f, "a", "1");
+	epoch[0] = log_epoch(f.log);
+	fixture_close(&f);
+	copy_file(f.path, copy);
+	for (int i = 1; i < 4; i++) {
+		fixture_open(&f);
+		/* each time more, so that only the epoch tells the last */
+		for (int j = 0; j < 5 - i; j++)
+			fixture_put(&f, "a", "lost by restoring");
+		fixture_close(&f);
+		copy_file(copy, f.path);
+		fixture_open(&f);
+		epoch[i] = log_epoch(f.log);
+		for (int j = 0; j < i; j++)
+			CU_ASSERT_NOT_EQUAL(epoch[i], epoch[j]);
+		CU_ASSERT_EQUAL(fixture_put(&f, "a", "2"), 2);
+		fixture_close(&f);
+		fixture_open(&f);
+		CU_ASSERT_EQUAL(log_epoch(f.log), epoch[i]);
+		fixture_close(&f);
+	}
+	fixture_open(&f);
+	fixture_fini(&f);
+}
+
+/* As the sqlite3 shell's ".backup" and ".restore". */
+static void
+restore(const char *from, const char *to)
+{
+	sqlite3 *in = NULL, *out = NULL;
+	sqlite3_backup *b;
+
+	CU_ASSERT_EQUAL(sqlite3_open(from, &in), SQLITE_OK);
+	CU_ASSERT_EQUAL(sqlite3_open(to, &out), SQLITE_OK);
+	b = sqlite3_backup_init(out, "main", in, "main");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b);
+	CU_ASSERT_EQUAL(sqlite3_backup_step(b, -1), SQLITE_DONE);
+	CU_ASSERT_EQUAL(sqlite3_backup_finish(b), SQLITE_OK);
+	sqlite3_close(in);
+	sqlite3_close(out);
+}
+
+static void
+log_restored_in_use_is_noticed_by_readers(void)
+{
+	static const enum log_journal journal[] = {LOG_WAL, LOG_ROLLBACK};
+	struct log_tip before, after;
+	struct log_page page;
+	struct fixture f;
+	char copy[320];
+
+	for (int i = 0; i < 2; i++) {
+		fixture_init(&f);
+		f.o.journal = journal[i];
+		fixture_open(&f);
+		snprintf(copy, sizeof copy, "%s-copy", f.path);
+		fixture_put(&f, "a", "1");
+		restore(f.path, copy);
+		/* a foreign one: the wake file knows nothing of it */
+		CU_ASSERT_EQUAL(fixture_sql(&f,
+		                    "INSERT INTO publish(channel, "
+		                    "data) VALUES ('b', 'lost')"),
+		    SQLITE_OK);
+		CU_ASSERT_EQUAL(log_tip(f.r, &before, &f.e), RC_OK);
+		restore(copy, f.path);
+		page = fixture_page_of(&f, "a", 0, 10, &got);
+		CU_ASSERT(before.seq == 2 && page.tip.seq == 1 && page.n == 1);
+		CU_ASSERT_NOT_EQUAL(page.tip.epoch, before.epoch);
+		CU_ASSERT_EQUAL(log_epoch(f.log), page.tip.epoch);
+		/* another channel has the number of b now */
+		CU_ASSERT_EQUAL(fixture_put(&f, "c", "2"), 2);
+		fixture_page(&f, NULL, 0, 10, &got);
+		CU_ASSERT(got.n == 2);
+		CU_ASSERT_STRING_EQUAL(got.channel[1], "c");
+		CU_ASSERT_EQUAL(log_tip(f.r, &after, &f.e), RC_OK);
+		CU_ASSERT_EQUAL(after.epoch, page.tip.epoch);
+		fixture_fini(&f);
+	}
+}
+
+static void
+log_restored_in_use_is_noticed_by_the_writer(void)
+{
+	struct message m = {.channel = SLICE("b"), .data = SLICE("x")};
+	struct appended result;
+	struct waiting a;
+	struct fixture f;
+	uint32_t epoch;
+	char copy[320];
+
+	for (int i = 0; i < 2; i++) {
+		fixture_start(&f);
+		snprintf(copy, sizeof copy, "%s-copy", f.path);
+		epoch = log_epoch(f.log);
+		fixture_put(&f, "a", "1");
+		restore(f.path, copy);
+		fixture_put(&f, "b", "lost");
+		fixture_put(&f, "b", "lost");
+		restore(copy, f.path);
+		if (i == 1) /* a reader is first */
+			fixture_page(&f, NULL, 0, 10, &got);
+		/* c gets the number that b had */
+		CU_ASSERT_EQUAL(fixture_sql(&f,
+		                    "INSERT INTO publish(channel, "
+		                    "data) VALUES ('c', '2')"),
+		    SQLITE_OK);
+		CU_ASSERT_EQUAL(waiting_begin(f.w, &a, &m, &result, 1), RC_OK);
+		CU_ASSERT_EQUAL(waiting_end(&a), RC_OK);
+		CU_ASSERT_EQUAL(result.seq, 3);
+		CU_ASSERT_NOT_EQUAL(a.a.epoch, epoch);
+		CU_ASSERT_EQUAL(fixture_int(&f, "SELECT epoch FROM meta"),
+		    (int64_t)a.a.epoch);
+		fixture_page(&f, NULL, 0, 10, &got);
+		CU_ASSERT(got.n == 3);
+		CU_ASSERT_STRING_EQUAL(got.channel[1], "c");
+		CU_ASSERT_STRING_EQUAL(got.channel[2], "b");
+		fixture_close(&f);
+		fixture_open(&f);
+		CU_ASSERT_EQUAL(log_epoch(f.log), a.a.epoch);
+		fixture_fini(&f);
+	}
+}
+
+static void
+wake_file_that_holds_no_mark_changes_nothing(void)
+{
+	struct file_mark mark;
+	unsigned char byte[sizeof mark];
+	uint32_t epoch;
+	struct fixture f;
+	char wake[320];
+	int fd;
+
+	fixture_start(&f);
+	fixture_put(&f, "a", "1");
+	epoch = log_epoch(f.log);
+	snprintf(wake, sizeof wake, "%s", log_wake_path(f.log));
+	fixture_close(&f);
+	fd = open(wake, O_RDWR);
+	CU_ASSERT(file_read_mark(fd, &mark));
+	CU_ASSERT(mark.seq == 1 && mark.epoch == epoch);
+	/* cut short, empty, and torn: each byte from another mark */
+	for (size_t n = 0; n < sizeof mark; n++) {
+		file_write_mark(fd, 99, epoch);
+		CU_ASSERT_EQUAL(ftruncate(fd, (off_t)n), 0);
+		CU_ASSERT(!file_read_mark(fd, &mark));
+	}
+	fixture_open(&f);
+	CU_ASSERT_EQUAL(log_epoch(f.log), epoch);
+	fixture_close(&f);
+	file_write_mark(fd, 99, epoch);
+	for (size_t at = 0; at < sizeof byte; at++) {
+		CU_ASSERT_EQUAL(pread(fd, byte, sizeof byte, 0), sizeof byte);
+		byte[at] ^= 1;
+		CU_ASSERT_EQUAL(pwrite(fd, byte, sizeof byte, 0), sizeof byte);
+		CU_ASSERT(!file_read_mark(fd, &mark));
+		byte[at] ^= 1;
+		CU_ASSERT_EQUAL(pwrite(fd, byte, sizeof byte, 0), sizeof byte);
+	}
+	CU_ASSERT(file_read_mark(fd, &mark));
+	close(fd);
+	fixture_open(&f);
+	CU_ASSERT_NOT_EQUAL(log_epoch(f.log), epoch);
+	fixture_fini(&f);
+}
+
+static void *
+open_again_and_again(void *arg)
+{
+	struct fixture *f = arg, g;
+
+	for (int i = 0; i < 200; i++) {
+		g = *f;
+		CU_ASSERT_EQUAL(fixture_try_open(&g), RC_OK);
+		CU_ASSERT_EQUAL(log_epoch(g.log), log_epoch(f->log));
+		if (i % 10 == 0)
+			fixture_put(&g, "b", "x");
+		fixture_close(&g);
+	}
+	return NULL;
+}
+
+static void
+epoch_stays_when_logs_are_opened_while_others_commit(void)
+{
+	struct fixture f;
+	pthread_t thread[2];
+	uint32_t epoch;
+
+	fixture_start(&f);
+	epoch = log_epoch(f.log);
+	for (int i = 0; i < 2; i++)
+		pthread_create(&thread[i], NULL, open_again_and_again, &f);
+	for (int i = 0; i < 2000; i++) {
+		fixture_put(&f, "a", "x");
+		fixture_page_of(&f, "a", 0, 1, &got);
+	}
+	for (int i = 0; i < 2; i++)
+		pthread_join(thread[i], NULL);
+	CU_ASSERT_EQUAL(log_epoch(f.log), epoch);
+	CU_ASSERT_EQUAL(
+	    fixture_int(&f, "SELECT epoch FROM meta"), (int64_t)epoch);
+	fixture_fini(&f);
+}
+
 static void
 rollback_journal_carries_the_log_as_well(void)
 {
@@ -645,6 +875,16 @@ CU_TestInfo test_log_reader[] = {
         deleted_log_is_made_anew_with_a_new_epoch},
     {"restored_copy_gets_a_new_epoch_and_no_part_of_the_old_wal",
         restored_copy_gets_a_new_epoch_and_no_part_of_the_old_wal},
+    {"log_restored_in_place_gets_a_new_epoch_each_time",
+        log_restored_in_place_gets_a_new_epoch_each_time},
+    {"log_restored_in_use_is_noticed_by_readers",
+        log_restored_in_use_is_noticed_by_readers},
+    {"log_restored_in_use_is_noticed_by_the_writer",
+        log_restored_in_use_is_noticed_by_the_writer},
+    {"wake_file_that_holds_no_mark_changes_nothing",
+        wake_file_that_holds_no_mark_changes_nothing},
+    {"epoch_stays_when_logs_are_opened_while_others_commit",
+        epoch_stays_when_logs_are_opened_while_others_commit},
     {"rollback_journal_carries_the_log_as_well",
         rollback_journal_carries_the_log_as_well},
     {"network_file_systems_are_known", network_file_systems_are_known},

@@ -388,6 +388,81 @@ writers_of_two_processes_retain_side_by_side(void)
 	fixture_fini(&f);
 }
 
+/* One process that stores one message in `channel` (NULL: nothing) and ends. */
+static void
+live_shortly(struct fixture *f, const char *channel, int i)
+{
+	struct message m = {.data = SLICE("0123456789")};
+	struct appended result;
+	char id[16];
+
+	fixture_open(f);
+	log_writer_retain_at_stop(f->w);
+	if (channel != NULL) {
+		snprintf(id, sizeof id, "%d", i);
+		m.channel = slice_of(channel);
+		m.id = slice_of(id);
+		CU_ASSERT_EQUAL(fixture_append(f, &m, &result, 1), RC_OK);
+	}
+	fixture_close(f);
+}
+
+static void
+short_lived_processes_retain_among_them(void)
+{
+	const struct log_retain rule[] = {
+	    {.pattern = SLICE("**"), .messages = 5}};
+	struct keeping k;
+	char name[24];
+
+	keeping_start(&k, rule, 1);
+	put_many(&k, "first", 200);
+	for (int i = 0; i < 300; i++) {
+		snprintf(name, sizeof name, "x/%d", i);
+		put_many(&k, name, 1);
+	}
+	put_many(&k, "x/150", 50);
+	put_many(&k, "last", 20);
+	k.f.o.dedupe_ms = 1;
+	db_close(&k.db);
+	fixture_close(&k.f);
+
+	live_shortly(&k.f, NULL, 0); /* stored nothing: leaves it alone */
+	CU_ASSERT_EQUAL(kept(&k, "last"), 20);
+	live_shortly(&k.f, "last", 0);
+	CU_ASSERT_EQUAL(kept(&k, "last"), 5);
+	/* the others are come by in the end: a third of them each time */
+	for (int i = 1; i < 80; i++)
+		live_shortly(&k.f, "last", i);
+	CU_ASSERT_EQUAL(kept(&k, "last"), 5);
+	CU_ASSERT_EQUAL(kept(&k, "x/150"), 5);
+	CU_ASSERT_EQUAL(kept(&k, "first"), 5);
+	CU_ASSERT(fixture_int(&k.f, "SELECT count(*) FROM dedupe") <= 2);
+	CU_ASSERT(sums_are_right(&k));
+	fixture_open(&k.f);
+	fixture_fini(&k.f);
+}
+
+static void
+process_that_wrote_much_does_only_a_little_at_its_end(void)
+{
+	const struct log_retain rule[] = {
+	    {.pattern = SLICE("**"), .messages = 5}};
+	struct keeping k;
+
+	keeping_start(&k, rule, 1);
+	log_writer_retain_at_stop(k.f.w);
+	for (int i = 0; i < 6; i++)
+		put_many(&k, "a", 200);
+	db_close(&k.db);
+	fixture_close(&k.f);
+	/* three steps of retain_step at most, for the fourth is for ids */
+	CU_ASSERT(kept(&k, "a") >= 900 && kept(&k, "a") <= 1000);
+	CU_ASSERT(sums_are_right(&k));
+	fixture_open(&k.f);
+	fixture_fini(&k.f);
+}
+
 CU_TestInfo test_log_retain[] = {
     {"oldest_go_by_count_bytes_and_the_first_rule_that_matches",
         oldest_go_by_count_bytes_and_the_first_rule_that_matches},
@@ -406,5 +481,9 @@ CU_TestInfo test_log_retain[] = {
     {"wrong_sums_heal", wrong_sums_heal},
     {"writers_of_two_processes_retain_side_by_side",
         writers_of_two_processes_retain_side_by_side},
+    {"short_lived_processes_retain_among_them",
+        short_lived_processes_retain_among_them},
+    {"process_that_wrote_much_does_only_a_little_at_its_end",
+        process_that_wrote_much_does_only_a_little_at_its_end},
     CU_TEST_INFO_NULL,
 };

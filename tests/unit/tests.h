@@ -21,6 +21,11 @@
 	X(html) \
 	X(http) \
 	X(fcgi) \
+	X(wheel) \
+	X(ring) \
+	X(topic) \
+	X(responder) \
+	X(ratelimit) \
 	X(log_reader) \
 	X(log_writer) \
 	X(log_retain)

@@ -15,7 +15,6 @@ build        pkg-config       pkg-config
 build        libfcgi-dev      fcgiapp.h
 build        libuv1-dev       uv.h
 build        libsqlite3-dev   sqlite3.h
-build        libcjson-dev     cjson/cJSON.h
 demo,check   lighttpd         lighttpd
 demo,check   sqlite3          sqlite3
 demo,check   curl             curl

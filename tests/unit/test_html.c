@@ -87,11 +87,11 @@ page_without_messages_says_so(void)
 static void
 message_is_escaped_and_keeps_its_lines(void)
 {
-	struct message m = a_message(124, SLICE("a <strong>\n & \"c\""));
+	struct message m = a_message(124, SLICE("a <b>\n & \"c\""));
 	struct buf b;
 
 	m.channel = SLICE("<i>");
-	m.event = SLICE("</strong>'");
+	m.event = SLICE("</b>'");
 	buf_init(&b, 0);
 	add_page(&b, 0, &m, 1);
 	CU_ASSERT(holds(&b,

@@ -552,6 +552,9 @@ log_restored_in_place_gets_a_new_epoch_each_time(void)
 		epoch[i] = log_epoch(f.log);
 		for (int j = 0; j < i; j++)
 			CU_ASSERT_NOT_EQUAL(epoch[i], epoch[j]);
+		fixture_close(&f);
+		fixture_open(&f);
+		CU_ASSERT_EQUAL(log_epoch(f.log), epoch[i]);
 		CU_ASSERT_EQUAL(fixture_put(&f, "a", "2"), 2);
 		fixture_close(&f);
 		fixture_open(&f);

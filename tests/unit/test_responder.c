@@ -207,10 +207,10 @@ path_is_the_uris_below_the_script(void)
 
 	CU_ASSERT(has_path(r, "/comet", "/comet/publish/a%2Fb//c%3Fd?x=/y",
 	    "/publish/a/b/c?d", "/publish/a/b//c?d"));
-	CU_ASSERT(has_path(r, "/comet", "/comet/p%2500+q", "/x", "/p%00+q"));
-	CU_ASSERT(has_path(r, "", "/poll?a", "/x", "/poll"));
+	CU_ASSERT(has_path(r, "/comet", "/comet/p/%2500+q", "/p/x", "/p/%00+q"));
+	CU_ASSERT(has_path(r, "", "/poll?a", "/poll", "/poll"));
 	CU_ASSERT(has_path(r, NULL, "/poll", NULL, "/poll"));
-	CU_ASSERT(has_path(r, "/comet", "/comet/", "/x", "/"));
+	CU_ASSERT(has_path(r, "/comet", "/comet/", "/", "/"));
 	CU_ASSERT(has_path(r, "/comet", "/comet/a%zz%4", NULL, "/a%zz%4"));
 	responder_free(r);
 }
@@ -227,6 +227,27 @@ path_is_path_info_where_the_uri_does_not_fit(void)
 	CU_ASSERT(has_path(r, "/comet", "/com", "/poll", "/poll"));
 	CU_ASSERT(has_path(r, "/comet", "http://a/comet/x", "/poll", "/poll"));
 	CU_ASSERT(has_path(r, "/comet", "*", NULL, ""));
+	responder_free(r);
+}
+
+/* An access rule for /comet/publish/open was asked about the tidied path. */
+static void
+path_never_means_what_the_web_servers_rules_did_not_see(void)
+{
+	struct responder *r = begin();
+
+	CU_ASSERT(has_path(
+	    r, "/comet", "/comet/publish/../poll", "/poll", "/poll"));
+	CU_ASSERT(has_path(
+	    r, "/comet", "/comet/publish/%2e%2e/poll", "/poll", "/poll"));
+	CU_ASSERT(has_path(
+	    r, "/comet", "/comet/poll/../publish/a", "/publish/a", "/publish/a"));
+	CU_ASSERT(has_path(r, "/comet", "/comet/publish/private/../open",
+	    "/publish/open", "/publish/open"));
+	CU_ASSERT(has_path(
+	    r, "/comet", "/comet/publish/./a", "/publish/a", "/publish/a"));
+	CU_ASSERT(has_path(
+	    r, "/comet", "/comet/publish/...a", "/publish/b", "/publish/...a"));
 	responder_free(r);
 }
 
@@ -456,6 +477,7 @@ CU_TestInfo test_responder[] = {
     T(body_is_taken_from_the_gate),
     T(path_is_the_uris_below_the_script),
     T(path_is_path_info_where_the_uri_does_not_fit),
+    T(path_never_means_what_the_web_servers_rules_did_not_see),
     T(params_up_to_the_bound_fit),
     T(too_many_query_parameters_can_still_be_answered),
     T(request_after_a_refused_one_works),

@@ -82,11 +82,12 @@ serve(struct acceptor *a, int fd)
 	struct server *s = a->all->server;
 	const struct options *o = s->options;
 	ssize_t n = first_bytes(a, fd);
-	size_t used;
-	struct err e;
+	size_t used = 0;
+	struct err e = {RC_GONE, "aborted"};
 
 	fcgi_gate_init(&a->gate, o->params_bytes, o->body_bytes);
-	if (n < 0 || fcgi_gate_feed(&a->gate, a->bytes, (size_t)n, &used, &e)) {
+	if (n < 0 || fcgi_gate_feed(&a->gate, a->bytes, (size_t)n, &used, &e) ||
+	    fcgi_is_aborted(a->bytes + used, (size_t)n - used)) {
 		if (n > 0)
 			diag(DIAG_DEBUG, "a request is dropped: %s", e.text);
 		atomic_fetch_add_explicit(&s->count.dropped, n > 0,

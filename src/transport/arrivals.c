@@ -135,15 +135,16 @@ on_readable(uv_poll_t *poll, int status, int events)
 {
 	struct arriving *g = (struct arriving *)poll;
 	char bytes[16384];
-	size_t used;
+	size_t used = 0;
 	ssize_t n;
-	struct err e;
+	struct err e = {RC_GONE, "aborted"};
 
 	(void)events;
 	n = status < 0 ? 0 : recv(g->fd, bytes, sizeof bytes, MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	if (n <= 0 || fcgi_gate_feed(&g->gate, bytes, (size_t)n, &used, &e)) {
+	if (n <= 0 || fcgi_gate_feed(&g->gate, bytes, (size_t)n, &used, &e) ||
+	    fcgi_is_aborted(bytes + used, (size_t)n - used)) {
 		if (n > 0)
 			diag(DIAG_DEBUG, "a request is dropped: %s", e.text);
 		atomic_fetch_add_explicit(&g->all->server->count.dropped,

@@ -249,6 +249,14 @@ fcgi_has_abort(struct fcgi_record *r, const void *bytes, size_t n)
 	return false;
 }
 
+bool
+fcgi_is_aborted(const void *p, size_t n)
+{
+	struct fcgi_record r = {0};
+
+	return n > 0 && fcgi_has_abort(&r, p, n);
+}
+
 static void
 record_head(unsigned char head[FCGI_HEAD_BYTES], int type, uint16_t id, size_t n)
 {

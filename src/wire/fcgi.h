@@ -61,6 +61,10 @@ enum rc fcgi_gate_feed(struct fcgi_gate *g, const void *p, size_t n,
 /* RC_OK if params are name-value pairs whose lengths fit (section 3.4). */
 enum rc fcgi_params_check(struct slice params, struct err *e) MUST_CHECK;
 
+/* What came behind a whole request: true when it was aborted at once.  Nothing
+   else may follow (a web server waits for the answer first). */
+bool fcgi_is_aborted(const void *p, size_t n);
+
 /* Bytes that come in on a held request: true when they hold an
    FCGI_ABORT_REQUEST.  Everything else is skipped. */
 bool fcgi_has_abort(struct fcgi_record *r, const void *p, size_t n);

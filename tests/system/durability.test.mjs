@@ -8,7 +8,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import {
-	assertProblem, epochOf, fresh, get, history, ms, newestCursor, openEvents,
+	assertProblem, epochOf, fresh, get, history, meanwhile, ms, newestCursor, openEvents,
 	openLines, openText, pause, post, publish, publishAll, remove, run, seqOf,
 	sqlite, startDemo, temporaryFolder, until, within,
 } from './harness.mjs';
@@ -215,24 +215,21 @@ describe('what was acknowledged', { timeout: ms(200000) }, () => {
 		{ timeout: ms(60000) }, async () => {
 			const channel = fresh();
 			const outcomes = new Map();
-			let isOver = false;
-			const publishing = Promise.all([0, 1, 2].map(async (p) => {
-				for (let i = 0; !isOver; i++) {
-					const name = `${p}/${i}`;
-					outcomes.set(name, 'unknown');
-					await publishAll(demo, Array.from({ length: 200 },
-						(_, j) => ({ channel, data: `${name}/${j}` })))
-						.then(() => outcomes.set(name, 'stored'),
-							() => pause(10));
+			const batch = async (who, i) => {
+				const name = `${who}/${i}`;
+				outcomes.set(name, 'unknown');
+				await publishAll(demo, Array.from({ length: 200 },
+					(_, j) => ({ channel, data: `${name}/${j}` })))
+					.then(() => outcomes.set(name, 'stored'),
+						() => pause(10));
+			};
+			await meanwhile(3, batch, async () => {
+				for (let round = 0; round < 4; round++) {
+					const from = outcomes.size;
+					await until(() => outcomes.size > from + 6);
+					await demo.killWorkers();
 				}
-			}));
-			for (let round = 0; round < 4; round++) {
-				const from = outcomes.size;
-				await until(() => outcomes.size > from + 6);
-				await demo.killWorkers();
-			}
-			isOver = true;
-			await publishing;
+			});
 			const parts = new Map();
 			for (const { data, seq } of await history(demo, channel)) {
 				const name = data.slice(0, data.lastIndexOf('/'));

@@ -1,8 +1,9 @@
+/* Also under ThreadSanitizer: acceptors, loop and writer. */
 /* Server-Sent Events. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import {
-	assertProblem, CURSOR, epochOf, fresh, get, history, inOtherEpoch, ms,
+	assertProblem, CURSOR, epochOf, fresh, get, history, inOtherEpoch, meanwhile, ms,
 	newestCursor, openEvents, post, publish, publishAll, Raw, rawHttp, seqOf,
 	startDemo, stockEventSource, until, within,
 } from './harness.mjs';
@@ -236,15 +237,10 @@ describe('server-sent events', { timeout: ms(120000) }, () => {
 
 	test('signs of life go on between messages of other channels', async () => {
 		const events = await opened({ channel: fresh() });
-		let isOver = false;
-		const noise = (async () => {
-			while (!isOver)
-				await publish(demo, 'noise', 'x');
-		})();
-		for (let i = 0; i < 2; i++)
-			assert.equal((await events.next(5000)).type, 'heartbeat');
-		isOver = true;
-		await noise;
+		await meanwhile(1, () => publish(demo, 'noise', 'x'), async () => {
+			for (let i = 0; i < 2; i++)
+				assert.equal((await events.next(5000)).type, 'heartbeat');
+		});
 		events.close();
 	});
 

@@ -68,6 +68,24 @@ export async function until(fn, { limit = 10000, every = 20, what = '' } = {}) {
 	}
 }
 
+/* Runs body, and so long as it runs, again(who, i) over and over, width times
+   side by side. */
+export async function meanwhile(width, again, body) {
+	let isOver = false;
+	const loops = Array.from({ length: width }, async (_, who) => {
+		for (let i = 0; !isOver; i++)
+			await again(who, i);
+	});
+	loops.forEach((loop) => loop.catch(() => {}));
+	try {
+		await body();
+	} finally {
+		isOver = true;
+		await Promise.allSettled(loops);
+	}
+	await Promise.all(loops);
+}
+
 /* A queue between a producer that is pushed and a consumer that awaits. */
 class Queue {
 	#items = [];

@@ -1,8 +1,9 @@
+/* Also under ThreadSanitizer: acceptors, loop and writer. */
 /* Publishing: every content type, ids, redirects, and what is refused. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import {
-	assertBadAddress, assertProblem, CURSOR, fresh, get, history, ms, post,
+	assertBadAddress, assertProblem, CURSOR, fresh, get, history, meanwhile, ms, post,
 	publish, query, rawHttp, request, seqOf, startDemo,
 } from './harness.mjs';
 
@@ -215,20 +216,17 @@ describe('publishing', { timeout: ms(120000) }, () => {
 		async () => {
 			const channel = fresh();
 			const noise = fresh();
-			let isOver = false;
-			const others = Array.from({ length: 6 }, async () => {
-				while (!isOver)
-					await publish(demo, noise, 'n');
-			});
-			for (let round = 0; round < 15; round++) {
+			const batch = async (round) => {
 				const answer = await post(demo, '/publish', JSON_TYPE,
 					JSON.stringify(Array.from({ length: 50 },
 						(_, i) => ({ channel, data: round * 50 + i }))));
 				const seqs = answer.json.map((a) => a.seq);
 				assert.deepEqual(seqs, seqs.map((_, i) => seqs[0] + i));
-			}
-			isOver = true;
-			await Promise.all(others);
+			};
+			await meanwhile(6, () => publish(demo, noise, 'n'), async () => {
+				for (let round = 0; round < 15; round++)
+					await batch(round);
+			});
 			assert.deepEqual((await stored(channel)).map((m) => m.data),
 				[...Array(750).keys()]);
 		});

@@ -5,9 +5,12 @@
 #include <stdlib.h>
 
 /* After a change of the WAL: when to look again, in ms.  Meanwhile the WAL isn't
-   watched, so that our own commits, which change it too, cost one event in so long. */
+   watched.  Where our own programs are writing, who tell by themselves, most
+   changes are theirs: then one look in a while is enough for a foreign one. */
 static const unsigned again_ms[] = {1, 4, 10};
 #define AGAIN (sizeof again_ms / sizeof again_ms[0])
+#define OWN_MS 100              /* since the last touch: they are writing */
+#define OWN_AGAIN_MS 25
 
 #define TIMER_MS 1000           /* beside working signals */
 #define TIMER_ALONE_MS 200      /* without */
@@ -17,6 +20,7 @@ struct wake {
 	uv_fs_event_t changed;  /* the WAL, or the database */
 	uv_timer_t again, timer;
 	size_t step;            /* into again_ms */
+	uint64_t touched_ms;    /* when one of our programs last told */
 	const char *wake_path, *change_path;
 	void (*look)(void *arg);
 	void *arg;
@@ -53,6 +57,7 @@ on_touch(uv_fs_event_t *h, const char *name, int events, int status)
 	(void)name;
 	(void)events;
 	(void)status;
+	w->touched_ms = uv_now(h->loop);
 	w->look(w->arg);
 }
 
@@ -95,7 +100,10 @@ on_change(uv_fs_event_t *h, const char *name, int events, int status)
 	(void)status;
 	uv_fs_event_stop(h);
 	w->step = 0;
-	uv_timer_start(&w->again, on_again, again_ms[0], 0);
+	if (w->touched_ms != 0 && uv_now(h->loop) - w->touched_ms < OWN_MS)
+		w->step = AGAIN - 1;
+	uv_timer_start(&w->again, on_again,
+	    w->step > 0 ? OWN_AGAIN_MS : again_ms[0], 0);
 }
 
 /* Also renews watches: the files may have been replaced. */

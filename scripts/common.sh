@@ -22,6 +22,7 @@ check        libcunit1-dev    CUnit/CUnit.h
 check        spawn-fcgi       spawn-fcgi
 check        nodejs           node
 check        npm              npm
+check        ca-certificates  update-ca-certificates
 check        chromium         chromium
 fuzz         clang            clang
 '

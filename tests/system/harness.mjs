@@ -507,7 +507,8 @@ export class Held {
 		this.text = '';
 		const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
 		const take = (text) => {
-			if (this.decoder === null)
+			/* an error's page is no stream */
+			if (this.decoder === null || this.status !== 200)
 				this.text += text;
 			else
 				this.decoder.take(text, (item) => this.#queue.push(item));

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 struct slice {
@@ -33,6 +34,19 @@ static inline bool
 slice_starts(struct slice s, struct slice head)
 {
 	return s.n >= head.n && (head.n == 0 || !memcmp(s.p, head.p, head.n));
+}
+
+/* FNV-1a, folded so that the low bits are good enough for a table; seed 0, or
+   the hash so far.  Not for what an attacker must not be able to collide. */
+static inline uint64_t
+slice_hash(uint64_t seed, struct slice s)
+{
+	uint64_t h = seed ^ 0xcbf29ce484222325u;
+	size_t i;
+
+	for (i = 0; i < s.n; i++)
+		h = (h ^ (unsigned char)s.p[i]) * 0x100000001b3u;
+	return h ^ h >> 32;
 }
 
 /* s without its first n bytes; n must not exceed s.n. */

@@ -18,7 +18,6 @@ struct tipkeeper {
 	uv_timer_t timer;       /* until the file may be written again, or tried */
 	uint64_t interval_ms;
 	struct log_tip written;
-	bool is_keeping;
 };
 
 static void on_timer(uv_timer_t *t);
@@ -61,11 +60,10 @@ on_timer(uv_timer_t *t)
 {
 	struct tipkeeper *k = t->data;
 
-	if (!k->is_keeping && !tip_is_keeper(k->tip)) {
+	if (!tip_is_keeper(k->tip)) {
 		uv_timer_start(t, on_timer, TRY_MS, 0);
 		return;
 	}
-	k->is_keeping = true;
 	wake_set(k->wake, true);
 	on_look(k);
 }

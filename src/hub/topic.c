@@ -17,18 +17,6 @@ topics_fini(struct topics *t)
 	topics_init(t);
 }
 
-/* FNV-1a; the names are bounded and a collision costs one comparison. */
-static uint32_t
-hash(struct slice s)
-{
-	uint32_t h = 2166136261u;
-	size_t i;
-
-	for (i = 0; i < s.n; i++)
-		h = (h ^ (unsigned char)s.p[i]) * 16777619u;
-	return h;
-}
-
 static enum rc
 grow(struct topics *t)
 {
@@ -85,7 +73,7 @@ topics_join(struct topics *t, struct slice pattern, struct membership *m,
     struct reader *r)
 {
 	bool is_exact = pattern_is_exact(pattern);
-	uint32_t h = hash(pattern);
+	uint32_t h = (uint32_t)slice_hash(0, pattern);
 	struct topic **p;
 
 	if (grow(t) != RC_OK)
@@ -141,7 +129,7 @@ topics_match(struct topics *t, struct slice channel,
 	struct topic *topic, *next;
 
 	if (t->n_exact > 0) {
-		topic = *find(t, channel, true, hash(channel));
+		topic = *find(t, channel, true, (uint32_t)slice_hash(0, channel));
 		if (topic != NULL)
 			fn(arg, topic);
 	}
@@ -160,6 +148,6 @@ topics_count(struct topics *t, struct slice pattern)
 
 	if (t->n_buckets == 0)
 		return 0;
-	topic = *find(t, pattern, is_exact, hash(pattern));
+	topic = *find(t, pattern, is_exact, (uint32_t)slice_hash(0, pattern));
 	return topic == NULL ? 0 : topic->n_readers;
 }

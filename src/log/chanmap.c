@@ -2,21 +2,10 @@
 
 #include <stdlib.h>
 
-/* FNV-1a. */
-static uint64_t
-hash_of(struct slice name)
-{
-	uint64_t h = 0xcbf29ce484222325u;
-
-	for (size_t i = 0; i < name.n; i++)
-		h = (h ^ (unsigned char)name.p[i]) * 0x100000001b3u;
-	return h ^ h >> 32;
-}
-
 struct chanmap_entry *
 chanmap_find(const struct chanmap *m, struct slice name)
 {
-	uint64_t hash = hash_of(name);
+	uint64_t hash = slice_hash(0, name);
 	struct chanmap_entry *c = m->bucket[hash % CHANMAP_BUCKETS];
 
 	while (c != NULL &&
@@ -34,7 +23,7 @@ chanmap_add(struct chanmap *m, struct slice name, int64_t id)
 	if (c == NULL)
 		return NULL;
 	c->id = id;
-	c->hash = hash_of(name);
+	c->hash = slice_hash(0, name);
 	c->n = name.n;
 	memcpy(c->name, name.p, name.n);
 	bucket = &m->bucket[c->hash % CHANMAP_BUCKETS];

@@ -40,17 +40,6 @@ ratelimit_new(struct ratelimit **out, uint32_t per_s, uint32_t burst,
 	return RC_OK;
 }
 
-static uint64_t
-hash(uint64_t h, struct slice s)
-{
-	size_t i;
-
-	for (i = 0; i < s.n; i++)
-		h = (h ^ (unsigned char)s.p[i]) * 1099511628211u;
-	h ^= h >> 29;
-	return h == 0 ? 1 : h;
-}
-
 /* The client's bucket, or the longest idle of its places, made full. */
 static struct bucket *
 find(struct ratelimit *l, uint64_t client, uint64_t now)
@@ -73,6 +62,7 @@ bool
 ratelimit_take(struct ratelimit *l, struct slice client, size_t n)
 {
 	uint64_t now = clock_mono_ms();
+	uint64_t id = slice_hash(l->salt, client);
 	struct bucket *b;
 	double cost;
 	bool is_fine;
@@ -80,7 +70,7 @@ ratelimit_take(struct ratelimit *l, struct slice client, size_t n)
 	if (l->per_s == 0)
 		return true;
 	pthread_mutex_lock(&l->lock);
-	b = find(l, hash(l->salt, client), now);
+	b = find(l, id == 0 ? 1 : id, now);
 	if (now > b->seen_ms) { /* another thread may have looked later */
 		b->tokens += (double)(now - b->seen_ms) * l->per_s / 1000;
 		if (b->tokens > l->burst)

@@ -17,16 +17,15 @@ static void
 format_etag(char *to, size_t n, const struct request *rq,
     const struct reading_page *p)
 {
-	uint32_t h = 2166136261u; /* FNV-1a of what else shapes the answer */
-	size_t i, k;
+	uint64_t h = 0; /* of what else shapes the answer */
+	size_t i;
 
 	for (i = 0; i < rq->params.n; i++)
-		for (k = 0; k < rq->params.item[i].value.n; k++)
-			h = (h ^ (unsigned char)rq->params.item[i].value.p[k]) *
-			    16777619u;
+		h = slice_hash(h, rq->params.item[i].value);
 	snprintf(to, n, "W/\"%08x.%llx-%llx%s%s.%x\"", p->page.tip.epoch,
 	    (unsigned long long)p->first, (unsigned long long)p->newest,
-	    p->is_gap ? "g" : "", p->page.is_more ? "m" : "", h);
+	    p->is_gap ? "g" : "", p->page.is_more ? "m" : "",
+	    (unsigned)h);
 }
 
 static void

@@ -269,12 +269,6 @@ record_head(unsigned char head[FCGI_HEAD_BYTES], int type, uint16_t id, size_t n
 	head[6] = head[7] = 0;
 }
 
-void
-fcgi_stdout_head(unsigned char head[FCGI_HEAD_BYTES], uint16_t id, size_t n)
-{
-	record_head(head, STDOUT, id, n);
-}
-
 static void
 add_record(struct buf *b, int type, uint16_t id, const void *p, size_t n)
 {

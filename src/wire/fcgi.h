@@ -72,9 +72,6 @@ bool fcgi_has_abort(struct fcgi_record *r, const void *p, size_t n);
 /* Appends a record of type FCGI_STDOUT, or as many as n needs. */
 void fcgi_add_stdout(struct buf *b, uint16_t id, const void *p, size_t n);
 
-/* Writes the 8 bytes in front of a record of n <= FCGI_CONTENT_MAX. */
-void fcgi_stdout_head(unsigned char head[FCGI_HEAD_BYTES], uint16_t id, size_t n);
-
 /* The stream's end and FCGI_END_REQUEST: FCGI_END_BYTES of them. */
 #define FCGI_END_BYTES 24
 void fcgi_add_end(struct buf *b, uint16_t id);

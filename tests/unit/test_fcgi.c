@@ -674,25 +674,6 @@ long_output_is_framed_in_full_records(void)
 }
 
 static void
-head_alone_is_the_one_of_a_record(void)
-{
-	static const size_t sizes[] = {1, 255, 256, FCGI_CONTENT_MAX};
-	static char text[FCGI_CONTENT_MAX];
-	unsigned char head[FCGI_HEAD_BYTES];
-	struct buf b;
-	size_t i;
-
-	for (i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-		buf_init(&b, 0);
-		fcgi_add_stdout(&b, ID, text, sizes[i]);
-		fcgi_stdout_head(head, ID, sizes[i]);
-		CU_ASSERT_EQUAL(memcmp(head, b.p, sizeof head), 0);
-		CU_ASSERT_EQUAL(b.n, sizeof head + sizes[i]);
-		buf_fini(&b);
-	}
-}
-
-static void
 end_is_an_empty_record_and_the_requests_end(void)
 {
 	struct slice rest;
@@ -762,7 +743,6 @@ CU_TestInfo test_fcgi[] = {
     T(lying_lengths_are_refused),
     T(abort_is_found_in_any_two_pieces),
     T(long_output_is_framed_in_full_records),
-    T(head_alone_is_the_one_of_a_record),
     T(end_is_an_empty_record_and_the_requests_end),
     T(replay_passes_the_gate_again),
     CU_TEST_INFO_NULL};

@@ -3,6 +3,7 @@
 #include "base/cursor.h"
 #include "wire/json.h"
 #include "wire/sse.h"
+#include "wire/wsop.h"
 
 #define CALLBACK_MAX_BYTES 128
 #define PADDING_BYTES 2048
@@ -21,11 +22,9 @@ add_time(struct buf *b, int64_t ms)
 }
 
 void
-encode_object(struct buf *b, const struct message *m, bool for_script)
+encode_members(struct buf *b, const struct message *m, bool for_script)
 {
-	/* at once what the object takes at least, so never beyond the bound */
-	buf_room(b, OBJECT_LEAST_BYTES + m->channel.n + m->data.n);
-	ADD(b, "{\"seq\":");
+	ADD(b, "\"seq\":");
 	buf_add_uint(b, m->seq);
 	ADD(b, ",\"channel\":");
 	json_add_string(b, m->channel, for_script);
@@ -45,6 +44,15 @@ encode_object(struct buf *b, const struct message *m, bool for_script)
 	else
 		json_add_string(b, m->data, for_script);
 	buf_add_char(b, '}');
+}
+
+void
+encode_object(struct buf *b, const struct message *m, bool for_script)
+{
+	/* at once what the object takes at least, so never beyond the bound */
+	buf_room(b, OBJECT_LEAST_BYTES + m->channel.n + m->data.n);
+	buf_add_char(b, '{');
+	encode_members(b, m, for_script);
 }
 
 static bool
@@ -89,6 +97,12 @@ encode_message(struct buf *b, const struct encode *how, const struct message *m)
 		encode_object(b, m, false);
 		ADD(b, "\n\n");
 		break;
+	case FORM_WS:
+		wsop_add_message(b, m, NULL, 0);
+		break;
+	case FORM_WS_DEFLATE:
+		wsop_add_message(b, m, how->deflater, how->window_bits);
+		break;
 	case FORM_NDJSON:
 	case FORM_SCRIPT:
 	case FORM_OBJECT:
@@ -131,15 +145,21 @@ encode_opening(struct buf *b, const struct encode *how, uint64_t cursor_seq,
 	}
 	if (how->form == FORM_SCRIPT)
 		add_script_page(b);
+	if (form_is_ws(how->form))
+		wsop_add_ok(b, (struct slice){0}, cursor_seq, how->epoch);
 	if (is_gap)
 		encode_gap(b, how, cursor_seq);
-	else if (!is_sse(how->form))
+	else if (!is_sse(how->form) && !form_is_ws(how->form))
 		encode_heartbeat(b, how, cursor_seq);
 }
 
 void
 encode_heartbeat(struct buf *b, const struct encode *how, uint64_t cursor_seq)
 {
+	if (form_is_ws(how->form)) {
+		wsop_add_heartbeat(b, cursor_seq, how->epoch);
+		return;
+	}
 	if (is_sse(how->form)) {
 		sse_add_head(b, cursor_seq, how->epoch, SLICE("heartbeat"), 0);
 		ADD(b, "data: ");
@@ -157,6 +177,10 @@ encode_heartbeat(struct buf *b, const struct encode *how, uint64_t cursor_seq)
 void
 encode_gap(struct buf *b, const struct encode *how, uint64_t cursor_seq)
 {
+	if (form_is_ws(how->form)) {
+		wsop_add_gap(b, (struct slice){0}, cursor_seq, how->epoch);
+		return;
+	}
 	if (is_sse(how->form)) {
 		sse_add_head(b, cursor_seq, how->epoch, SLICE("gap"), 0);
 		ADD(b, "data: ");
@@ -232,6 +256,8 @@ form_content_type(enum form form)
 		return "application/x-ndjson";
 	case FORM_SCRIPT:
 		return "text/html; charset=utf-8";
+	case FORM_WS:
+	case FORM_WS_DEFLATE:
 	case FORM_OBJECT:
 	case FORMS:
 		break;

@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/message.h"
+#include "wire/deflate.h"
 
 #include <stdint.h>
 
@@ -16,6 +17,8 @@ enum form {
 	FORM_SSE_JSON,          /* format=json: the message object in data */
 	FORM_NDJSON,
 	FORM_SCRIPT,            /* <script>callback({...})</script> */
+	FORM_WS,                /* a WebSocket text frame (wire/wsop.h) */
+	FORM_WS_DEFLATE,        /* the same, compressed where that is shorter */
 	FORM_OBJECT,            /* the bare message object (poll answers) */
 	FORMS
 };
@@ -26,12 +29,27 @@ struct encode {
 	uint32_t epoch;
 	struct slice callback;  /* FORM_SCRIPT: checked by callback_check;
 	                           p == NULL: DEFAULT_CALLBACK */
+	/* FORM_WS_DEFLATE: borrowed, of DEFLATE_WINDOW_BITS; and the window that
+	   the client has room for: what is longer isn't compressed */
+	struct deflater *deflater;
+	uint8_t window_bits;
 };
+
+#define DEFLATE_WINDOW_BITS 15
+
+/* Are its bytes whole as they are, without the framing of an HTTP answer? */
+static inline bool
+form_is_ws(enum form form)
+{
+	return form == FORM_WS || form == FORM_WS_DEFLATE;
+}
 
 #define DEFAULT_CALLBACK "parent.comet"
 
-/* The message object {"seq":..,"channel":..,"time":..[,"event"][,"id"],"data":..}. */
+/* The message object {"seq":..,"channel":..,"time":..[,"event"][,"id"],"data":..};
+   and the same without its opening brace, for an object that begins otherwise. */
 void encode_object(struct buf *b, const struct message *m, bool for_script);
+void encode_members(struct buf *b, const struct message *m, bool for_script);
 
 /* One message in its form.  SSE: "id: CURSOR\n", "event: E\n" if set, a "data: " line
    for each line of data, split at CRLF, LF and a lone CR alike (HTML Living Standard, 9.2.6), "\n". */
@@ -41,7 +59,7 @@ void encode_message(struct buf *b, const struct encode *how,
 /* What opens a held answer's body.  SSE: "retry: MS\nid: CURSOR\n\n" (sets the
    client's position, dispatches nothing); NDJSON: a heartbeat line; script: the head of an HTML page with enough
    padding (2 KiB) that browsers start to render, then a heartbeat call.  is_gap: the gap
-   is told here, before anything else, in the heartbeat's place. */
+   is told here, before anything else, in the heartbeat's place.  WebSocket: an "ok", then the gap. */
 void encode_opening(struct buf *b, const struct encode *how, uint64_t cursor_seq,
     uint32_t retry_ms, bool is_gap);
 

@@ -93,9 +93,9 @@ choose_label(struct reading *r, struct slice *label, struct slice given,
 	return RC_OK;
 }
 
-/* Appends m, in which a field that the body has not is p == NULL. */
+/* Completes m, in which a field that the body has not is p == NULL. */
 static enum rc
-add_message(struct reading *r, struct message *m)
+check_message(struct reading *r, struct message *m)
 {
 	enum rc rc = choose_channel(r, m);
 
@@ -107,6 +107,15 @@ add_message(struct reading *r, struct message *m)
 		rc = err_set(&r->err, RC_TOO_LARGE,
 		    "the data has %zu bytes: at most %zu are allowed",
 		    m->data.n, r->limits->message_bytes);
+	return rc;
+}
+
+/* The same, and appends it. */
+static enum rc
+add_message(struct reading *r, struct message *m)
+{
+	enum rc rc = check_message(r, m);
+
 	if (rc == RC_OK)
 		rc = make_room(r);
 	if (rc != RC_OK)
@@ -217,39 +226,68 @@ read_label(struct reading *r, struct slice value, const char *name,
 	return RC_OK;
 }
 
+void
+envelope_note(struct envelope_members *members, struct slice name,
+    struct slice value)
+{
+	if (slice_is(name, SLICE("channel")))
+		members->channel = value;
+	else if (slice_is(name, SLICE("data")))
+		members->data = value;
+	else if (slice_is(name, SLICE("event")))
+		members->event = value;
+	else if (slice_is(name, SLICE("id")))
+		members->id = value;
+}
+
+static enum rc
+read_members(struct reading *r, const struct envelope_members *members,
+    struct message *m)
+{
+	enum rc rc;
+
+	*m = (struct message){0};
+	if (members->data.p == NULL)
+		return err_set(&r->err, RC_BAD,
+		    "the message has no \"data\": give it, if only as \"\"");
+	set_json_data(m, members->data);
+	rc = read_label(r, members->channel, "channel", &m->channel);
+	if (rc == RC_OK)
+		rc = read_label(r, members->event, "event", &m->event);
+	if (rc == RC_OK)
+		rc = read_label(r, members->id, "id", &m->id);
+	return rc;
+}
+
+enum rc
+envelope_read_members(const struct envelope_members *members,
+    const struct envelope_limits *limits, struct message *m, struct err *e)
+{
+	struct envelope_source none = {.query = NULL};
+	struct reading r = {.from = &none, .limits = limits};
+	enum rc rc = read_members(&r, members, m);
+
+	if (rc == RC_OK)
+		rc = check_message(&r, m);
+	return rc == RC_OK ? rc : err_set(e, rc, "%s", r.err.text);
+}
+
 static enum rc
 read_object(struct reading *r, struct slice object)
 {
-	struct json_members members = json_members_of(object);
-	struct slice name, value, channel = {0}, event = {0}, id = {0};
-	struct slice data = {0};
-	struct message m = {0};
+	struct json_members rest = json_members_of(object);
+	struct envelope_members members = {.data = {NULL, 0}};
+	struct slice name, value;
+	struct message m;
 	enum rc rc;
 
 	if (object.p[0] != '{')
 		return err_set(&r->err, RC_BAD,
 		    "a message must be an object with \"channel\" and"
 		    " \"data\"");
-	while (json_next_member(&members, &name, &value)) {
-		name = unescape(name);
-		if (slice_is(name, SLICE("channel")))
-			channel = value;
-		else if (slice_is(name, SLICE("data")))
-			data = value;
-		else if (slice_is(name, SLICE("event")))
-			event = value;
-		else if (slice_is(name, SLICE("id")))
-			id = value;
-	}
-	if (data.p == NULL)
-		return err_set(&r->err, RC_BAD,
-		    "the message has no \"data\": give it, if only as \"\"");
-	set_json_data(&m, data);
-	rc = read_label(r, channel, "channel", &m.channel);
-	if (rc == RC_OK)
-		rc = read_label(r, event, "event", &m.event);
-	if (rc == RC_OK)
-		rc = read_label(r, id, "id", &m.id);
+	while (json_next_member(&rest, &name, &value))
+		envelope_note(&members, unescape(name), value);
+	rc = read_members(r, &members, &m);
 	return rc == RC_OK ? add_message(r, &m) : rc;
 }
 

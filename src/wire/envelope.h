@@ -51,4 +51,19 @@ enum rc envelope_parse(const struct envelope_source *from, char *body, size_t n,
     struct err *e) MUST_CHECK;
 void envelope_fini(struct envelope *env);
 
+/* One message object's members while they are read: JSON texts (of a compact
+   text that may be changed); p == NULL: not there.  Zeroed at first. */
+struct envelope_members {
+	struct slice channel, data, event, id;
+};
+
+/* Keeps value if name (unescaped) is one of them. */
+void envelope_note(struct envelope_members *members, struct slice name,
+    struct slice value);
+
+/* The message of them, checked as envelope_parse does; borrows their text. */
+enum rc envelope_read_members(const struct envelope_members *members,
+    const struct envelope_limits *limits, struct message *m,
+    struct err *e) MUST_CHECK;
+
 #endif

@@ -31,7 +31,12 @@ parcel_fini(struct parcel *p)
 static bool
 is_shared(const struct reader *r)
 {
-	return outlet_is_shared(&r->outlet) && r->how.callback.p == NULL;
+	if (r->how.form == FORM_WS_DEFLATE)
+		return r->how.window_bits == DEFLATE_WINDOW_BITS;
+	if (r->how.form == FORM_WS)
+		return true;
+	return r->outlet.is_fcgi && r->outlet.id == OUTLET_SHARED_ID &&
+	    r->how.callback.p == NULL;
 }
 
 /* Encodes for r alone: another framing, or a callback of its own. */
@@ -188,7 +193,7 @@ deliver_many(struct hub *h, struct reader *r, uint64_t before, uint64_t now)
 		return; /* came by through another of its topics */
 	r->after = now;
 	for (i = 0; i < h->n_batch; i++)
-		if (pattern_set_matches(&r->what, h->batch[i]->m.channel))
+		if (interest_wants(&r->interest, &h->batch[i]->m))
 			mine[n++] = h->batch[i];
 	if (r->is_answer) {
 		answer(r, mine, n, now);
@@ -206,12 +211,18 @@ static void
 deliver_topic(struct hub *h, struct topic *t, uint64_t before, uint64_t now)
 {
 	struct membership *m, *next;
-	struct sharing *s = calloc(1, sizeof *s);
+	struct sharing *s = malloc(sizeof *s); /* large: not cleared whole */
 	struct reader *r;
 	size_t i;
 
+	if (s != NULL) {
+		s->n_news = t->n_news;
+		for (i = 0; i < FORMS; i++)
+			s->parcel[i].n = 0;
+		buf_init(&s->answer, 0);
+	}
 	for (i = 0; s != NULL && i < t->n_news; i++)
-		s->news[s->n_news++] = h->batch[t->news[i]];
+		s->news[i] = h->batch[t->news[i]];
 	for (m = t->readers; m != NULL; m = next) {
 		next = m->next;
 		r = m->reader;
@@ -219,7 +230,7 @@ deliver_topic(struct hub *h, struct topic *t, uint64_t before, uint64_t now)
 			continue;
 		if (s == NULL)
 			reader_close(r); /* no memory: it resumes by its cursor */
-		else if (r->what.n > 1)
+		else if (r->interest.what.n > 1)
 			deliver_many(h, r, before, now);
 		else if (r->is_answer)
 			answer_one(r, s, now);
@@ -269,17 +280,26 @@ hub_deliver(struct hub *h)
 	ring_trim(&h->ring);
 }
 
-/* The next entries for r from seq on; *reached: where the look ended. */
+/* In the middle of a message, with something that has to wait for its end? */
+static bool
+is_awaiting_border(const struct reader *r)
+{
+	return r->partial.seq != 0 && (r->aside != NULL || r->wants_border);
+}
+
+/* The next entries for r from seq on, at most `most`; *reached: where the look
+   ended. */
 static size_t
-gather(struct reader *r, uint64_t seq, struct entry **mine, uint64_t *reached)
+gather(struct reader *r, uint64_t seq, struct entry **mine, size_t most,
+    uint64_t *reached)
 {
 	struct entry *en;
 	size_t n = 0;
 
 	*reached = seq - 1;
-	for (; n < HUB_BATCH && (en = ring_find(&r->hub->ring, seq)); seq++) {
+	for (; n < most && (en = ring_find(&r->hub->ring, seq)); seq++) {
 		*reached = seq;
-		if (pattern_set_matches(&r->what, en->m.channel))
+		if (interest_wants(&r->interest, &en->m))
 			mine[n++] = en;
 	}
 	return n;
@@ -296,7 +316,7 @@ feed_from_ring(struct reader *r)
 	bool goes_on = false;
 
 	n = gather(r, r->partial.seq != 0 ? r->partial.seq : r->after + 1, mine,
-	    &reached);
+	    is_awaiting_border(r) ? 1 : HUB_BATCH, &reached);
 	if (r->is_answer && n > 0) {
 		answer(r, mine, n, reached);
 		return false;
@@ -326,6 +346,10 @@ hub_feed(struct reader *r)
 	int turns;
 
 	for (turns = 0; turns < 16; turns++) {
+		if (r->partial.seq == 0 && !reader_pass_border(r))
+			return;
+		if (r->interest.what.n == 0)
+			r->after = h->tip;
 		if (r->partial.seq == 0 && r->after == h->tip && !r->has_gap) {
 			r->state = READER_LIVE;
 			reader_watch(r, false);
@@ -436,9 +460,13 @@ hub_page(struct fetch *f)
 		answer_page(f, is_gap);
 		return;
 	}
-	if (is_gap && !is_partial && !tell_gap(r, f->page.kept_after))
-		return;
-	if (is_gap && is_partial) { /* finish the message, then tell */
+	if (!is_partial) {
+		if (!reader_pass_border(r) || r->state != READER_PAGING)
+			return; /* its subscriptions changed: fed anew */
+		if (is_gap && !tell_gap(r, f->page.kept_after))
+			return;
+	} else if (is_gap || is_awaiting_border(r)) {
+		/* finish the message first */
 		if (send_page(f, 1)) {
 			r->after = f->piece[0].seq;
 			fetch_start(r);

@@ -21,6 +21,12 @@ add_piece(void *arg, const struct message *m)
 	struct piece *p;
 	size_t cap, before = f->bytes.n;
 
+	if (m->seq > f->until) {
+		f->is_cut = true;
+		return false;
+	}
+	if (f->interest.what.n > 0 && !interest_wants(&f->interest, m))
+		return true;
 	if (f->is_answer) {
 		encode_poll_message(&f->bytes, &f->answer, m);
 		return f->bytes.rc == RC_OK;
@@ -63,11 +69,19 @@ read_page(uv_work_t *work)
 	};
 	struct log_reader *r;
 
-	f->rc = store_borrow(f->hub->store, &r, &f->err);
-	if (f->rc != RC_OK)
+	/* the loop's own deflater belongs to its thread */
+	if (f->how.form == FORM_WS_DEFLATE && (f->rc = deflater_new(
+	    &f->how.deflater, DEFLATE_WINDOW_BITS, &f->err)) != RC_OK)
 		return;
-	f->rc = log_read(r, &q, add_piece, f, &f->page, &f->err);
-	store_return(f->hub->store, r);
+	f->rc = store_borrow(f->hub->store, &r, &f->err);
+	if (f->rc == RC_OK) {
+		f->rc = log_read(r, &q, add_piece, f, &f->page, &f->err);
+		store_return(f->hub->store, r);
+	}
+	if (f->how.form == FORM_WS_DEFLATE)
+		deflater_free(f->how.deflater);
+	if (f->is_cut || f->page.reached > f->until)
+		f->page.reached = f->until;
 	if (f->rc == RC_OK && f->bytes.rc != RC_OK)
 		f->rc = err_set(&f->err, RC_NOMEM, "no memory for a page");
 }
@@ -76,6 +90,7 @@ static void
 fetch_free(struct fetch *f)
 {
 	pattern_set_fini(&f->what);
+	interest_fini(&f->interest);
 	free((char *)f->how.callback.p);
 	buf_fini(&f->bytes);
 	free(f->piece);
@@ -109,12 +124,24 @@ copy_slice(struct slice s)
 	return (struct slice){p, s.n};
 }
 
+/* What is wanted there; more than patterns only if some of it came before. */
+static enum rc
+copy_interest(struct fetch *f, const struct reader *r)
+{
+	struct err e;
+	enum rc rc;
+
+	rc = interest_active(&r->interest, f->after, &f->what, &f->until, &e);
+	if (rc == RC_OK && f->after < r->interest.mixed_until)
+		rc = interest_copy(&f->interest, &r->interest, &e);
+	return rc;
+}
+
 static struct fetch *
 fetch_new(struct reader *r)
 {
 	const struct options *o = r->hub->options;
 	struct fetch *f = calloc(1, sizeof *f);
-	struct err e;
 
 	if (f == NULL)
 		return NULL;
@@ -132,7 +159,7 @@ fetch_new(struct reader *r)
 	f->max_messages = r->is_answer ? r->limit : UINT32_MAX;
 	f->max_bytes = r->is_answer ? o->answer_bytes : o->page_bytes;
 	f->max_scan = (uint32_t)o->page_scan;
-	if (pattern_set_init(&f->what, r->what.item, r->what.n, &e) == RC_OK &&
+	if (copy_interest(f, r) == RC_OK &&
 	    (r->how.callback.p == NULL || f->how.callback.p != NULL))
 		return f;
 	fetch_free(f);

@@ -14,6 +14,9 @@ struct fetch {
 	struct reader *reader;  /* NULL: it has left meanwhile */
 	/* what to read; copies, as the reader may leave */
 	struct pattern_set what;
+	struct interest interest;       /* only where what isn't all of it */
+	uint64_t until;                 /* the page ends here: then others join */
+	bool is_cut;                    /* it did */
 	struct encode how;
 	struct outlet outlet;   /* for the framing only */
 	uint64_t after;

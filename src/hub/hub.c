@@ -22,7 +22,7 @@ jump(struct hub *h, uint64_t after, uint64_t tip)
 	h->tip = tip;
 	for (r = h->readers; r != NULL; r = next) {
 		next = r->next;
-		if (r->state != READER_LIVE)
+		if (r->state != READER_LIVE || r->interest.what.n == 0)
 			continue;
 		r->after = after;
 		fetch_start(r);
@@ -47,9 +47,10 @@ start_over(struct hub *h, const struct log_tip *tip)
 			continue;
 		}
 		r->how.epoch = tip->epoch;
+		interest_start_over(&r->interest);
 		r->after = r->gap_told = 0;
-		r->has_gap = true;
-		if (r->state == READER_LIVE)
+		r->has_gap = r->interest.what.n > 0;
+		if (r->state == READER_LIVE && r->has_gap)
 			fetch_start(r);
 	}
 }
@@ -127,9 +128,8 @@ hub_sync(struct hub *h)
 	h->is_syncing = false;
 }
 
-/* The first reader: from here on every message counts. */
-static enum rc
-wake_up(struct hub *h, struct err *e)
+enum rc
+hub_wake_up(struct hub *h, struct err *e)
 {
 	struct log_tip tip;
 	enum rc rc = log_tip(h->log, &tip, e);
@@ -155,73 +155,12 @@ hub_sleep(struct hub *h)
 	ring_clear(&h->ring);
 }
 
-void
-hub_set_timer(struct reader *r)
-{
-	uint64_t due = r->hold_until_ms;
-	uint64_t beat = r->sent_ms + r->hub->options->heartbeat_ms;
-
-	if (!r->is_answer && beat < due)
-		due = beat;
-	wheel_set(&r->hub->wheel, &r->timer, due);
-}
-
-/* Its time is over. */
-static void
-end_hold(struct reader *r)
-{
-	struct buf b;
-
-	if (r->state == READER_PAGING && r->fetch != NULL)
-		r->hold_until_ms += 2 * WHEEL_TICK_MS; /* its page is on the way */
-	else if (r->partial.seq != 0)
-		reader_close(r); /* it doesn't read: nothing can be ended well */
-	else if (!r->is_answer)
-		reader_finish(r);
-	else {
-		buf_init(&b, 0);
-		hub_add_answer(&b, r, NULL, 0,
-		    r->state == READER_LIVE ? r->hub->tip : r->after);
-		if (b.rc == RC_OK)
-			reader_answer(r, buf_slice(&b));
-		else
-			reader_close(r);
-		buf_fini(&b);
-	}
-}
-
-static void
-on_timer(void *arg, struct timer *t)
-{
-	struct reader *r = (struct reader *)((char *)t -
-	    offsetof(struct reader, timer));
-	struct hub *h = arg;
-	uint64_t now = uv_now(h->loop);
-	struct buf b;
-
-	if (now >= r->hold_until_ms) {
-		end_hold(r);
-	} else if (!r->is_answer && r->state == READER_LIVE &&
-	    now >= r->sent_ms + h->options->heartbeat_ms) {
-		buf_init(&b, 0);
-		encode_heartbeat(&b, &r->how, h->tip);
-		if (b.rc == RC_OK)
-			reader_say(r, buf_slice(&b));
-		buf_fini(&b);
-		r->sent_ms = now; /* also when the socket is full: no hurry then */
-	} else if (now >= r->sent_ms + h->options->heartbeat_ms) {
-		r->sent_ms = now; /* behind: it gets messages instead */
-	}
-	if (r->state != READER_ENDED)
-		hub_set_timer(r);
-}
-
 static void
 on_tick(uv_timer_t *timer)
 {
 	struct hub *h = timer->data;
 
-	wheel_run(&h->wheel, uv_now(h->loop), on_timer, h);
+	wheel_run(&h->wheel, uv_now(h->loop), hub_on_timer, h);
 }
 
 static void
@@ -241,163 +180,6 @@ hub_committed(struct hub *h)
 {
 	if (atomic_load(&h->is_awake))
 		uv_async_send(&h->committed);
-}
-
-bool
-hub_claim(struct hub *h)
-{
-	if (atomic_fetch_add(&h->claims, 1) < h->options->max_held)
-		return true;
-	hub_unclaim(h);
-	return false;
-}
-
-void
-hub_unclaim(struct hub *h)
-{
-	atomic_fetch_sub(&h->claims, 1);
-}
-
-/* Copies what the spec only lends. */
-static enum rc
-copy_spec(struct reader *r, const struct hub_reader *spec)
-{
-	char *p;
-
-	if (spec->how.callback.p != NULL) {
-		if ((p = malloc(spec->how.callback.n + 1)) == NULL)
-			return RC_NOMEM;
-		memcpy(p, spec->how.callback.p, spec->how.callback.n);
-		r->how.callback.p = p;
-	}
-	if (spec->is_answer) {
-		if ((p = malloc(spec->head.n + 1)) == NULL)
-			return RC_NOMEM;
-		memcpy(p, spec->head.p, spec->head.n);
-		r->head = (struct slice){p, spec->head.n};
-	}
-	return RC_OK;
-}
-
-static enum rc
-join(struct hub *h, struct reader *r)
-{
-	enum rc rc = RC_OK;
-	size_t i;
-
-	r->member = &r->one;
-	if (r->what.n > 1)
-		r->member = calloc(r->what.n, sizeof *r->member);
-	if (r->member == NULL)
-		return RC_NOMEM;
-	pthread_mutex_lock(&h->topics_lock);
-	for (i = 0; i < r->what.n && rc == RC_OK; i++)
-		rc = topics_join(&h->topics, r->what.item[i], &r->member[i], r);
-	pthread_mutex_unlock(&h->topics_lock);
-	return rc;
-}
-
-/* Sends the head and what opens the body. */
-static void
-open_answer(struct reader *r, const struct hub_reader *spec)
-{
-	struct buf b;
-
-	buf_init(&b, 0);
-	buf_add_slice(&b, spec->head);
-	encode_opening(&b, &r->how, r->after, spec->retry_ms, r->has_gap);
-	if (b.rc != RC_OK || !reader_say(r, buf_slice(&b)))
-		reader_close(r);
-	if (r->has_gap)
-		count(&r->hub->figures.gaps, 1);
-	r->has_gap = false;
-	buf_fini(&b);
-}
-
-/* A reader of nothing yet, in the hub's list.  Takes outlet and what. */
-static struct reader *
-make_reader(struct hub *h, struct hub_reader *spec)
-{
-	struct reader *r = calloc(1, sizeof *r);
-
-	if (r == NULL || uv_poll_init(h->loop, &r->poll, spec->outlet.fd) != 0) {
-		free(r);
-		pattern_set_fini(&spec->what);
-		outlet_close(&spec->outlet);
-		hub_unclaim(h);
-		return NULL;
-	}
-	r->hub = h;
-	r->outlet = spec->outlet;
-	r->what = spec->what;
-	r->how = spec->how;
-	r->how.callback = (struct slice){0};
-	r->is_answer = spec->is_answer;
-	r->limit = spec->limit;
-	r->sent_ms = uv_now(h->loop);
-	r->hold_until_ms = r->sent_ms + spec->hold_ms;
-	r->state = READER_BLOCKED;
-	r->next = h->readers;
-	r->link = &h->readers;
-	if (r->next != NULL)
-		r->next->link = &r->next;
-	h->readers = r;
-	atomic_store_explicit(&h->figures.held, ++h->n_readers,
-	    memory_order_relaxed);
-	count(&h->figures.held_total, 1);
-	return r;
-}
-
-void
-hub_hold(struct hub *h, struct hub_reader *spec)
-{
-	bool is_first = h->n_readers == 0;
-	struct reader *r = make_reader(h, spec);
-	struct err e;
-
-	if (r == NULL)
-		return;
-	r->how.callback.n = spec->how.callback.n;
-	if (copy_spec(r, spec) != RC_OK || join(h, r) != RC_OK ||
-	    (is_first && wake_up(h, &e) != RC_OK)) {
-		reader_close(r);
-		return;
-	}
-	if (!is_first)
-		hub_sync(h);
-	r->has_gap = spec->has_gap;
-	r->after = spec->is_now ? h->tip : spec->after;
-	if (r->after > h->tip) {
-		r->has_gap = true;
-		r->after = 0;
-	}
-	if (!spec->is_now && r->how.epoch != h->epoch) {
-		r->has_gap = true; /* the log was replaced a moment ago */
-		r->after = 0;
-	}
-	r->how.epoch = h->epoch;
-	r->gap_told = spec->gap_known;
-	hub_set_timer(r);
-	reader_watch(r, false);
-	if (!r->is_answer)
-		open_answer(r, spec);
-	if (r->state != READER_ENDED)
-		hub_feed(r);
-}
-
-void
-hub_drain(struct hub *h)
-{
-	struct reader *r, *next;
-
-	for (r = h->readers; r != NULL; r = next) {
-		next = r->next;
-		if (r->state == READER_PAGING)
-			fetch_forget(r);
-		if (r->state == READER_PAGING)
-			r->state = READER_BLOCKED;
-		end_hold(r);
-	}
 }
 
 void
@@ -477,6 +259,7 @@ hub_let_go(struct hub *h)
 	if (!h->is_ending || h->closing > 0 || h->fetches.running > 0)
 		return;
 	log_reader_close(h->log);
+	deflater_free(h->deflater);
 	ring_fini(&h->ring);
 	topics_fini(&h->topics);
 	pthread_mutex_destroy(&h->topics_lock);

@@ -41,11 +41,72 @@ struct hub_reader {
 	uint64_t hold_ms;               /* ends then, with an empty answer if need be */
 	uint32_t retry_ms;              /* for the opening */
 	struct slice head;              /* the HTTP head; borrowed for the call */
+	bool is_silent;                 /* no heartbeats: an echo */
 };
 
 /* Makes it a held answer.  Takes outlet and what, also on failure: then the
    connection is closed. */
 void hub_hold(struct hub *h, struct hub_reader *spec);
+
+/*
+ * A held connection whose other side also speaks: a WebSocket.  The functions
+ * are called on the loop; each may say, subscribe, pause or release.
+ */
+struct reader;
+
+struct hub_client {
+	void (*readable)(void *arg);    /* bytes wait on the descriptor */
+	void (*border)(void *arg);      /* hub_await_border's */
+	void (*tick)(void *arg);        /* now and then, at least once a heartbeat */
+	void (*gone)(void *arg);        /* the peer left: the reader is no more */
+};
+
+/* As hub_hold, with what possibly empty: then the opening is the head alone.  NULL: it failed, outlet is closed, gone isn't
+   called.  client is borrowed until gone or hub_release. */
+struct reader *hub_attach(struct hub *h, struct hub_reader *spec,
+    const struct hub_client *client, void *arg);
+
+/* Sends bytes, whole frames, now or on the next message border: nothing of it is
+   lost while the connection lives.  The caller bounds what waits by asking
+   hub_is_flowing before it takes more work in. */
+void hub_say(struct reader *r, struct slice frames);
+
+/* True on a message border with nothing waiting that was said.  Only then may
+   subscriptions be changed. */
+bool hub_is_flowing(const struct reader *r);
+
+/* Calls client->border once hub_is_flowing holds (it doesn't now). */
+void hub_await_border(struct reader *r);
+
+/* Whether the descriptor is watched for bytes. */
+void hub_pause(struct reader *r, bool is_paused);
+
+/* Where a subscription begins. */
+struct hub_start {
+	bool is_now;            /* at the newest: hub_subscribe sets the rest */
+	uint64_t after;
+	uint32_t epoch;         /* that after belongs to */
+	uint64_t gap_known;     /* a gap up to this seq was told */
+};
+
+/*
+ * Adds pattern (checked), or begins anew with it, behind start->after.  Messages that
+ * another subscription already brought don't come again.  RC_NOMEM: nothing
+ * changed.
+ */
+enum rc hub_subscribe(struct reader *r, struct slice pattern,
+    struct hub_start *start, struct err *e) MUST_CHECK;
+enum rc hub_unsubscribe(struct reader *r, struct slice pattern,
+    struct err *e) MUST_CHECK;
+bool hub_is_subscribed(const struct reader *r, struct slice pattern);
+size_t hub_subscriptions(const struct reader *r);
+
+/* The cursor of r: it has everything up to seq. */
+uint64_t hub_position(const struct reader *r, uint32_t *epoch);
+
+/* Takes the connection back: the reader is no more, gone isn't called.  False: the
+   peer stopped reading within a message, so nothing more can be said to it. */
+bool hub_release(struct reader *r, struct outlet *o);
 
 /* Any thread.  Claims one of max-held places for hub_hold, which gives it back in
    the end; false when there is none: the technique degrades. */
@@ -53,7 +114,7 @@ bool hub_claim(struct hub *h);
 void hub_unclaim(struct hub *h);
 
 /* Ends every held answer properly, so that clients resume elsewhere.  What the
-   kernel doesn't take at once is left to the outbox. */
+   kernel doesn't take at once is left to the outbox.  Clients' connections are cut. */
 void hub_drain(struct hub *h);
 
 /* Frees h once the loop has run the closings.  After hub_drain. */

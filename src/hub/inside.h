@@ -25,6 +25,7 @@ struct hub {
 	struct store *store;
 	struct outbox *box;
 	struct log_reader *log;
+	struct deflater *deflater;      /* made for the first who wants it */
 	struct wake *wake;
 	uv_async_t committed;
 	uv_timer_t tick;
@@ -73,8 +74,12 @@ void hub_deliver(struct hub *h);
 void hub_add_answer(struct buf *b, const struct reader *r,
     struct entry *const *entry, size_t n, uint64_t tip);
 
-/* Sets r's timer to its next heartbeat or its end. */
+/* Sets r's timer to its next heartbeat or its end; what the wheel runs then. */
 void hub_set_timer(struct reader *r);
+void hub_on_timer(void *arg, struct timer *t);
+
+/* The first reader: from here on every message counts. */
+enum rc hub_wake_up(struct hub *h, struct err *e) MUST_CHECK;
 
 /* Frees h if hub_free was called and nothing of libuv's uses it any more. */
 void hub_let_go(struct hub *h);

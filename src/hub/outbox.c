@@ -2,7 +2,9 @@
 
 #include "base/clock.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 struct leaving {
 	uv_poll_t poll;         /* first: what libuv gives back */
@@ -12,6 +14,7 @@ struct leaving {
 	char *bytes;
 	size_t n, sent;
 	uint64_t due_ms;
+	bool is_lingering;      /* then the peer ends it */
 };
 
 struct outbox {
@@ -79,6 +82,23 @@ finish(struct leaving *l, bool is_sent)
 		outlet_close(&l->outlet);
 }
 
+/* All is out: no more comes from here; the peer's end is awaited, whatever it
+   still says is dropped. */
+static void
+readable(uv_poll_t *poll, int status, int events)
+{
+	struct leaving *l = (struct leaving *)poll;
+	char bytes[4096];
+	ssize_t n = -1;
+
+	(void)events;
+	if (status == 0)
+		n = recv(l->outlet.fd, bytes, sizeof bytes, MSG_DONTWAIT);
+	if (n == 0 || (n < 0 && (status < 0 || (errno != EAGAIN &&
+	    errno != EINTR))))
+		finish(l, false);
+}
+
 static void
 writable(uv_poll_t *poll, int status, int events)
 {
@@ -90,8 +110,12 @@ writable(uv_poll_t *poll, int status, int events)
 	sent = status < 0 ? -1 : outlet_send(&l->outlet, &iov, 1);
 	if (sent > 0)
 		l->sent += (size_t)sent;
-	if (sent < 0 || l->sent == l->n)
+	if (sent >= 0 && l->sent == l->n && l->is_lingering) {
+		shutdown(l->outlet.fd, SHUT_WR);
+		uv_poll_start(poll, UV_READABLE, readable);
+	} else if (sent < 0 || l->sent == l->n) {
 		finish(l, sent >= 0);
+	}
 }
 
 static void
@@ -108,9 +132,9 @@ sweep(uv_timer_t *timer)
 	}
 }
 
-void
-outbox_send(struct outbox *b, struct outlet o, char *bytes, size_t n,
-    size_t from)
+/* Takes o and bytes; NULL: no memory, and both are gone. */
+static struct leaving *
+add(struct outbox *b, struct outlet o, char *bytes, size_t n, size_t from)
 {
 	struct leaving *l = calloc(1, sizeof *l);
 
@@ -118,7 +142,7 @@ outbox_send(struct outbox *b, struct outlet o, char *bytes, size_t n,
 		free(l);
 		free(bytes);
 		outlet_close(&o);
-		return;
+		return NULL;
 	}
 	l->box = b;
 	l->outlet = o;
@@ -134,6 +158,34 @@ outbox_send(struct outbox *b, struct outlet o, char *bytes, size_t n,
 	if (b->count++ == 0)
 		uv_timer_start(&b->sweep, sweep, 250, 250);
 	uv_poll_start(&l->poll, UV_WRITABLE, writable);
+	return l;
+}
+
+void
+outbox_send(struct outbox *b, struct outlet o, char *bytes, size_t n,
+    size_t from)
+{
+	add(b, o, bytes, n, from);
+}
+
+void
+outbox_linger(struct outbox *b, struct outlet o, struct slice last,
+    uint64_t wait_ms)
+{
+	char *bytes = malloc(last.n + 1);
+	struct leaving *l;
+
+	if (bytes == NULL) {
+		outlet_close(&o);
+		return;
+	}
+	if (last.n > 0)
+		memcpy(bytes, last.p, last.n);
+	l = add(b, o, bytes, last.n, 0);
+	if (l == NULL)
+		return;
+	l->is_lingering = true;
+	l->due_ms = clock_mono_ms() + wait_ms;
 }
 
 size_t

@@ -20,13 +20,8 @@ struct outlet {
 	bool is_socket;         /* else a pipe or file: plain CGI's standard output */
 };
 
-/* The framing that bytes shared by all readers are made with. */
+/* The framing that bytes shared by all FastCGI readers are made with. */
 #define OUTLET_SHARED_ID 1
-static inline bool
-outlet_is_shared(const struct outlet *o)
-{
-	return o->is_fcgi && o->id == OUTLET_SHARED_ID;
-}
 
 /* Appends content, framed for o; and what ends an answer on it. */
 void outlet_add(const struct outlet *o, struct buf *b, struct slice content);

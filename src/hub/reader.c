@@ -11,30 +11,61 @@ freed(uv_handle_t *handle)
 {
 	struct reader *r = (struct reader *)handle;
 
-	pattern_set_fini(&r->what);
-	if (r->member != &r->one)
-		free(r->member);
+	interest_fini(&r->interest);
 	free((char *)r->how.callback.p);
+	free(r->aside);
 	free((char *)r->head.p);
 	free(r);
 }
 
-/* Takes r out of everything; its outlet is the caller's then. */
-static struct outlet
-retire(struct reader *r)
+enum rc
+reader_join(struct reader *r)
+{
+	struct hub *h = r->hub;
+	size_t n = r->interest.what.n, i;
+	enum rc rc = RC_OK;
+
+	r->member = n > 1 ? calloc(n, sizeof *r->member) : &r->one;
+	if (r->member == NULL)
+		return RC_NOMEM;
+	pthread_mutex_lock(&h->topics_lock);
+	for (i = 0; i < n && rc == RC_OK; i++)
+		rc = topics_join(&h->topics, r->interest.what.item[i],
+		    &r->member[i], r);
+	pthread_mutex_unlock(&h->topics_lock);
+	if (rc != RC_OK)
+		reader_leave(r);
+	return rc;
+}
+
+void
+reader_leave(struct reader *r)
+{
+	struct hub *h = r->hub;
+	size_t i;
+
+	if (r->member == NULL)
+		return;
+	pthread_mutex_lock(&h->topics_lock);
+	for (i = 0; i < r->interest.what.n; i++)
+		topics_leave(&h->topics, &r->member[i]);
+	pthread_mutex_unlock(&h->topics_lock);
+	if (r->member != &r->one)
+		free(r->member);
+	r->member = NULL;
+}
+
+struct outlet
+reader_retire(struct reader *r)
 {
 	struct hub *h = r->hub;
 	struct outlet o = r->outlet;
-	size_t i;
 
 	if (r->state == READER_PAGING)
 		fetch_forget(r);
 	r->state = READER_ENDED;
 	wheel_cancel(&r->timer);
-	pthread_mutex_lock(&h->topics_lock);
-	for (i = 0; r->member != NULL && i < r->what.n; i++)
-		topics_leave(&h->topics, &r->member[i]);
-	pthread_mutex_unlock(&h->topics_lock);
+	reader_leave(r);
 	*r->link = r->next;
 	if (r->next != NULL)
 		r->next->link = r->link;
@@ -55,8 +86,10 @@ reader_close(struct reader *r)
 
 	if (r->state == READER_ENDED)
 		return;
-	o = retire(r);
+	o = reader_retire(r);
 	outlet_close(&o);
+	if (r->client != NULL)
+		r->client->gone(r->client_arg);
 }
 
 /* Sends the last bytes and is done with r. */
@@ -65,7 +98,7 @@ leave_with(struct reader *r, struct slice bytes)
 {
 	struct hub *h = r->hub;
 	struct iovec iov = {(char *)bytes.p, bytes.n};
-	struct outlet o = retire(r);
+	struct outlet o = reader_retire(r);
 	ssize_t sent = bytes.n == 0 ? 0 : outlet_send(&o, &iov, 1);
 	char *rest;
 
@@ -132,7 +165,9 @@ on_event(uv_poll_t *poll, int status, int events)
 		reader_close(r);
 		return;
 	}
-	if (events & UV_READABLE)
+	if ((events & UV_READABLE) && r->client != NULL)
+		r->client->readable(r->client_arg);
+	else if (events & UV_READABLE)
 		drain_input(r);
 	else if (events & UV_DISCONNECT)
 		reader_close(r);
@@ -143,13 +178,17 @@ on_event(uv_poll_t *poll, int status, int events)
 void
 reader_watch(struct reader *r, bool is_writing)
 {
-	int events = r->outlet.is_socket ? UV_READABLE : UV_DISCONNECT;
+	int events = r->is_paused ? 0 : r->outlet.is_socket ? UV_READABLE :
+	    UV_DISCONNECT;
 
 	if (r->state == READER_ENDED)
 		return;
-	if (is_writing == r->is_writing && uv_is_active((uv_handle_t *)&r->poll))
+	if (is_writing == r->is_writing &&
+	    r->is_paused == r->was_paused &&
+	    uv_is_active((uv_handle_t *)&r->poll))
 		return;
 	r->is_writing = is_writing;
+	r->was_paused = r->is_paused;
 	uv_poll_start(&r->poll, events | (is_writing ? UV_WRITABLE : 0),
 	    on_event);
 }
@@ -197,25 +236,111 @@ reader_send(struct reader *r, uint64_t after, const struct iovec *iov,
 	return false;
 }
 
+/* Keeps what the socket didn't take; r is BLOCKED until it does. */
+static enum rc
+keep_aside(struct reader *r, const char *p, size_t n)
+{
+	size_t had = r->aside_n - r->aside_sent;
+	char *to = malloc(had + n);
+
+	if (to == NULL || had + n > UINT32_MAX) {
+		free(to);
+		reader_close(r); /* it resumes by its cursor */
+		return RC_NOMEM;
+	}
+	if (had > 0)
+		memcpy(to, r->aside + r->aside_sent, had);
+	memcpy(to + had, p, n);
+	free(r->aside);
+	r->aside = to;
+	r->aside_n = (uint32_t)(had + n);
+	r->aside_sent = 0;
+	if (r->state == READER_LIVE)
+		r->after = r->hub->tip;
+	if (r->state != READER_PAGING) {
+		r->state = READER_BLOCKED;
+		reader_watch(r, true);
+	}
+	return RC_OK;
+}
+
+/* Sends bytes on a border: how many went, -1 when r was closed. */
+static ssize_t
+send_whole(struct reader *r, const char *p, size_t n)
+{
+	struct iovec iov = {(char *)p, n};
+	ssize_t sent = outlet_send(&r->outlet, &iov, 1);
+
+	if (sent < 0)
+		reader_close(r);
+	else if (sent > 0)
+		r->sent_ms = uv_now(r->hub->loop);
+	return sent;
+}
+
 bool
 reader_say(struct reader *r, struct slice content)
 {
 	struct buf framed;
-	struct iovec iov;
-	ssize_t sent = -1;
-	bool is_all;
+	ssize_t sent = 0;
 
+	if (r->aside != NULL)
+		return false;
 	buf_init(&framed, 0);
 	outlet_add(&r->outlet, &framed, content);
-	if (framed.rc == RC_OK) {
-		iov = (struct iovec){framed.p, framed.n};
-		sent = outlet_send(&r->outlet, &iov, 1);
-	}
-	is_all = sent == (ssize_t)framed.n;
-	if (is_all)
-		r->sent_ms = uv_now(r->hub->loop);
-	else if (sent != 0) /* cut in the middle, or gone */
-		reader_close(r);
+	if (framed.rc == RC_OK)
+		sent = send_whole(r, framed.p, framed.n);
+	if (sent > 0 && (size_t)sent < framed.n &&
+	    keep_aside(r, framed.p + sent, framed.n - (size_t)sent) != RC_OK)
+		sent = -1;
 	buf_fini(&framed);
-	return is_all;
+	return sent > 0;
+}
+
+void
+hub_say(struct reader *r, struct slice frames)
+{
+	ssize_t sent = 0;
+
+	if (r->state == READER_ENDED || frames.n == 0)
+		return;
+	if (hub_is_flowing(r) && (sent = send_whole(r, frames.p, frames.n)) < 0)
+		return;
+	if ((size_t)sent < frames.n && keep_aside(r, frames.p + sent,
+	    frames.n - (size_t)sent) != RC_OK)
+		return;
+}
+
+bool
+hub_is_flowing(const struct reader *r)
+{
+	return r->state != READER_ENDED && r->partial.seq == 0 &&
+	    r->aside == NULL;
+}
+
+bool
+reader_pass_border(struct reader *r)
+{
+	ssize_t sent;
+
+	if (r->aside != NULL) {
+		sent = send_whole(r, r->aside + r->aside_sent,
+		    r->aside_n - r->aside_sent);
+		if (sent < 0)
+			return false;
+		r->aside_sent += (uint32_t)sent;
+		if (r->aside_sent < r->aside_n) {
+			r->state = READER_BLOCKED;
+			reader_watch(r, true);
+			return false;
+		}
+		free(r->aside);
+		r->aside = NULL;
+		r->aside_n = r->aside_sent = 0;
+	}
+	if (r->wants_border) {
+		r->wants_border = false;
+		r->client->border(r->client_arg);
+	}
+	return hub_is_flowing(r);
 }

@@ -15,11 +15,17 @@
  *        any of them -> ENDED: closed, freed by the loop
  *
  * In LIVE the cursor is the hub's tip and `after` means nothing.
+ *
+ * A WebSocket's reader can be spoken to (hub_say) and its subscriptions change.
+ * What is said leaves on the next message border; until it has left, the
+ * reader is BLOCKED.  A subscription that asks for the past moves the cursor
+ * back; its interest remembers what was delivered, so that nothing comes twice.
  */
 #ifndef COMETLOG_HUB_READER_H
 #define COMETLOG_HUB_READER_H
 
 #include "hub/hub.h"
+#include "hub/interest.h"
 #include "hub/ring.h"
 #include "hub/topic.h"
 #include "hub/wheel.h"
@@ -40,12 +46,12 @@ struct reader {
 	struct hub *hub;
 	struct timer timer;
 	struct membership *member, one; /* n_patterns of them; &one for one */
-	struct pattern_set what;
+	struct interest interest;
 	struct outlet outlet;
 	struct encode how;
 	struct fcgi_record in;  /* bytes that come on a held request */
 	enum reader_state state;
-	bool is_answer, is_writing, has_gap;
+	bool is_answer, is_silent, is_writing, has_gap;
 	uint32_t limit;
 	uint64_t after;         /* everything up to here was sent */
 	uint64_t gap_told;      /* gaps up to this seq are known to it */
@@ -55,7 +61,18 @@ struct reader {
 	struct slice head;      /* is_answer: the HTTP head, owned */
 	struct reader *next, **link;    /* all of the hub's */
 	struct reader *waiting;         /* the queue for pages */
+	const struct hub_client *client;        /* NULL: it only receives */
+	void *client_arg;
+	bool is_paused, was_paused;     /* hub_pause; and as the loop knows it */
+	bool wants_border;              /* hub_await_border */
+	uint32_t aside_n, aside_sent;   /* bytes said, and how many are out */
+	char *aside;                    /* owned; NULL: nothing waits */
 };
+
+/* Puts r into the topics of its interest: member[i] is in that of
+   interest.what.item[i].  RC_NOMEM: r is in none. */
+enum rc reader_join(struct reader *r) MUST_CHECK;
+void reader_leave(struct reader *r);
 
 /* One encoded message, or piece, of what goes to a reader in one send. */
 struct piece {
@@ -72,9 +89,17 @@ struct piece {
 bool reader_send(struct reader *r, uint64_t after, const struct iovec *iov,
     int n_iov, const struct piece *piece, int n_piece);
 
-/* Frames and sends bytes that are no message (heartbeat, gap).  True if all went;
-   false if none did, or r was closed because only a part did. */
+/* Frames and sends bytes that are no message (heartbeat, gap), on a border.  True
+   if they went, or a part did and the rest is on its way; false if the socket
+   is full, and when r was closed. */
 bool reader_say(struct reader *r, struct slice bytes);
+
+/* On a border: sends what was said and couldn't leave, and lets the client go
+   on.  False if some of it still waits (r is BLOCKED), or r has ended. */
+bool reader_pass_border(struct reader *r);
+
+/* Takes r out of everything; its outlet is the caller's then. */
+struct outlet reader_retire(struct reader *r);
 
 /* Ends r: closes its outlet, leaves its topics, frees it when the loop has let go. */
 void reader_close(struct reader *r);

@@ -1,7 +1,7 @@
 /*
  * The newest messages of the log, in memory: an unbroken run of seqs, bounded
- * in bytes, each encoded at most once per form, framed for FastCGI.  Belongs
- * to the loop thread.
+ * in bytes, each encoded at most once per form, framed for FastCGI (not so the
+ * WebSocket forms).  Belongs to the loop thread.
  */
 #ifndef COMETLOG_HUB_RING_H
 #define COMETLOG_HUB_RING_H
@@ -38,7 +38,7 @@ struct entry *ring_find(struct ring *r, uint64_t seq);
 uint64_t ring_oldest(const struct ring *r);
 
 /* The entry's bytes in a form, framed with OUTLET_SHARED_ID; made at the first
-   call.  RC_NOMEM. */
+   call.  Of how only what all readers of the form share may matter.  RC_NOMEM. */
 enum rc ring_encode(struct ring *r, struct entry *en,
     const struct encode *how, struct slice *out) MUST_CHECK;
 

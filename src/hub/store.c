@@ -82,12 +82,20 @@ store_retain_at_close(struct store *s)
 }
 
 void
+store_finish(struct store *s)
+{
+	if (s != NULL && s->writer != NULL)
+		log_writer_stop(s->writer);
+	if (s != NULL)
+		s->writer = NULL;
+}
+
+void
 store_close(struct store *s)
 {
 	if (s == NULL)
 		return;
-	if (s->writer != NULL)
-		log_writer_stop(s->writer);
+	store_finish(s);
 	while (s->n_idle > 0)
 		log_reader_close(s->idle[--s->n_idle]);
 	if (s->log != NULL)
@@ -106,6 +114,8 @@ store_log(struct store *s)
 enum rc
 store_append(struct store *s, struct append *a, struct err *e)
 {
+	if (s->writer == NULL)
+		return err_set(e, RC_BUSY, "the server stops; try again");
 	return log_append(s->writer, a, e);
 }
 

@@ -23,7 +23,10 @@ enum rc store_open(struct store **out, const struct options *o,
    retention, as log_writer_retain_at_stop. */
 void store_retain_at_close(struct store *s);
 
-/* Stores and answers what waits, then closes.  No reader may be out. */
+/* Stores and answers what waits; nothing can be appended any more. */
+void store_finish(struct store *s);
+
+/* As store_finish, then closes.  No reader may be out. */
 void store_close(struct store *s);
 
 struct log *store_log(struct store *s);

@@ -168,12 +168,12 @@ clear_lets_go_of_everything(void)
 	CU_ASSERT_EQUAL(r.limit_bytes, BOUND);
 }
 
-/* True if these are the message's bytes in that form, framed. */
+/* True if these are the message's bytes in that form, as readers get them. */
 static bool
 is_framed(struct slice got, const struct encode *how, const struct message *m)
 {
-	static const struct outlet shared = {
-	    .id = OUTLET_SHARED_ID, .is_fcgi = true};
+	const struct outlet shared = {
+	    .id = OUTLET_SHARED_ID, .is_fcgi = !form_is_ws(how->form)};
 	struct buf content, framed;
 	bool is_so;
 
@@ -181,7 +181,7 @@ is_framed(struct slice got, const struct encode *how, const struct message *m)
 	buf_init(&framed, 0);
 	encode_message(&content, how, m);
 	outlet_add(&shared, &framed, buf_slice(&content));
-	is_so = slice_is(got, buf_slice(&framed)) && got.n > content.n;
+	is_so = slice_is(got, buf_slice(&framed)) && got.n >= content.n;
 	buf_fini(&content);
 	buf_fini(&framed);
 	return is_so;

@@ -21,9 +21,15 @@
 	X(html) \
 	X(http) \
 	X(fcgi) \
+	X(wsopen) \
+	X(wsframe) \
+	X(deflate) \
+	X(wsread) \
+	X(wsop) \
 	X(wheel) \
 	X(ring) \
 	X(topic) \
+	X(interest) \
 	X(responder) \
 	X(ratelimit) \
 	X(log_reader) \

@@ -1,0 +1,139 @@
+/* What a held connection whose other side speaks can change: hub.h, hub_client. */
+#include "hub/inside.h"
+
+#include <stdlib.h>
+
+void
+hub_await_border(struct reader *r)
+{
+	r->wants_border = true;
+}
+
+void
+hub_pause(struct reader *r, bool is_paused)
+{
+	r->is_paused = is_paused;
+	reader_watch(r, r->is_writing);
+}
+
+bool
+hub_is_subscribed(const struct reader *r, struct slice pattern)
+{
+	return interest_find(&r->interest, pattern) < r->interest.what.n;
+}
+
+size_t
+hub_subscriptions(const struct reader *r)
+{
+	return r->interest.what.n;
+}
+
+uint64_t
+hub_position(const struct reader *r, uint32_t *epoch)
+{
+	*epoch = r->hub->epoch;
+	return r->state == READER_LIVE ? r->hub->tip : r->after;
+}
+
+/* Goes over to another interest, which is taken. */
+static enum rc
+change(struct reader *r, struct interest *to, struct err *e)
+{
+	struct interest had = r->interest;
+
+	reader_leave(r);
+	r->interest = *to;
+	if (reader_join(r) == RC_OK) {
+		interest_fini(&had);
+		return RC_OK;
+	}
+	interest_fini(&r->interest);
+	r->interest = had;
+	if (reader_join(r) != RC_OK)
+		reader_close(r); /* no memory even for that: it resumes by its cursor */
+	return err_set(e, RC_NOMEM, "no memory for another subscription");
+}
+
+/* Reads on from `after` instead of where it stands. */
+static void
+move_to(struct reader *r, uint64_t after)
+{
+	if (r->state == READER_PAGING)
+		fetch_forget(r);
+	r->after = after;
+	r->state = READER_BLOCKED;
+	reader_watch(r, true); /* there is room: the loop feeds it soon */
+}
+
+/* Sees that start lies in the log as it is now. */
+static enum rc
+resolve(struct hub *h, struct hub_start *start, struct err *e)
+{
+	hub_sync(h);
+	if (start->is_now) {
+		start->after = start->gap_known = h->tip;
+		start->epoch = h->epoch;
+	}
+	if (start->after <= h->tip && start->epoch == h->epoch)
+		return RC_OK;
+	return err_set(e, RC_BUSY, "the log can't be read at the moment, or was "
+	    "replaced just now; subscribe again");
+}
+
+enum rc
+hub_subscribe(struct reader *r, struct slice pattern, struct hub_start *start,
+    struct err *e)
+{
+	struct interest to;
+	uint64_t at;
+	uint32_t epoch;
+	bool is_only, is_back;
+	enum rc rc = resolve(r->hub, start, e);
+
+	if (rc == RC_OK && r->state == READER_ENDED)
+		rc = err_set(e, RC_BUSY, "the connection has ended");
+	if (rc != RC_OK)
+		return rc;
+	at = hub_position(r, &epoch);
+	is_only = r->interest.what.n == 0 ||
+	    (r->interest.what.n == 1 && hub_is_subscribed(r, pattern));
+	is_back = !is_only && start->after < at;
+	rc = interest_with(&to, &r->interest, pattern, start->after,
+	    is_back ? at : UINT64_MAX, e);
+	if (rc != RC_OK || (rc = change(r, &to, e)) != RC_OK)
+		return rc;
+	if (is_only)
+		r->gap_told = start->gap_known;
+	if ((is_only && start->after != at) || is_back)
+		move_to(r, start->after);
+	return RC_OK;
+}
+
+enum rc
+hub_unsubscribe(struct reader *r, struct slice pattern, struct err *e)
+{
+	struct interest to;
+	uint32_t epoch;
+	uint64_t floor;
+	enum rc rc;
+
+	if (!hub_is_subscribed(r, pattern))
+		return RC_OK;
+	if ((rc = interest_without(&to, &r->interest, pattern, e)) != RC_OK ||
+	    (rc = change(r, &to, e)) != RC_OK)
+		return rc;
+	floor = r->interest.what.n == 0 ? r->hub->tip :
+	    interest_floor(&r->interest);
+	if (floor > hub_position(r, &epoch)) /* it had gone back for this one */
+		move_to(r, floor);
+	return RC_OK;
+}
+
+bool
+hub_release(struct reader *r, struct outlet *o)
+{
+	bool is_flowing = hub_is_flowing(r);
+
+	*o = reader_retire(r);
+	return is_flowing;
+}

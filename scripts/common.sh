@@ -15,6 +15,9 @@ build        pkg-config       pkg-config
 build        libfcgi-dev      fcgiapp.h
 build        libuv1-dev       uv.h
 build        libsqlite3-dev   sqlite3.h
+build        libwslay-dev     wslay/wslay.h
+build        zlib1g-dev       zlib.h
+build        libssl-dev       openssl/evp.h
 demo,check   lighttpd         lighttpd
 demo,check   sqlite3          sqlite3
 demo,check   curl             curl

@@ -46,21 +46,6 @@ find(struct slice path, struct slice *rest)
 	return NULL;
 }
 
-/* May this origin read, and publish?  Sets what CORS needs. */
-static bool
-check_origin(struct server *s, struct request *rq)
-{
-	const struct text_list *allowed = &s->options->allow_origin;
-	size_t i;
-
-	if (rq->origin.n == 0 || http_origin_is_host(rq->origin, rq->host))
-		return true;
-	for (i = 0; i < allowed->n && !rq->is_cross; i++)
-		rq->is_cross = slice_is(slice_of(allowed->item[i]), SLICE("*")) ||
-		    slice_is(slice_of(allowed->item[i]), rq->origin);
-	return rq->is_cross;
-}
-
 static void
 answer_options(struct server *s, struct request *rq, const struct route *r)
 {
@@ -93,7 +78,8 @@ router_serve(struct server *s, struct request *rq, enum rc rc,
 
 	atomic_fetch_add_explicit(&s->count.requests, 1, memory_order_relaxed);
 	r = find(rq->path, &rest);
-	is_welcome = check_origin(s, rq);
+	is_welcome = server_allows_origin(s, rq->origin, rq->host,
+	    &rq->is_cross);
 	if (rc != RC_OK)
 		answer_problem(s, rq, rc, e->text);
 	else if (r == NULL)

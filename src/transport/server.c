@@ -1,6 +1,7 @@
 #include "transport/server.h"
 
 #include "transport/arrivals.h"
+#include "wire/http.h"
 
 #include <stdlib.h>
 
@@ -124,6 +125,22 @@ server_idle(struct server *s, struct outlet o)
 	}
 	*i = (struct idle){{NULL, run_idle}, o};
 	server_post(s, &i->task);
+}
+
+bool
+server_allows_origin(const struct server *s, struct slice origin,
+    struct slice host, bool *is_cross)
+{
+	const struct text_list *allowed = &s->options->allow_origin;
+	size_t i;
+
+	*is_cross = false;
+	if (origin.n == 0 || http_origin_is_host(origin, host))
+		return true;
+	for (i = 0; i < allowed->n && !*is_cross; i++)
+		*is_cross = slice_is(slice_of(allowed->item[i]), SLICE("*")) ||
+		    slice_is(slice_of(allowed->item[i]), origin);
+	return *is_cross;
 }
 
 bool

@@ -63,6 +63,11 @@ void server_hold(struct server *s, const struct hub_reader *reader);
 /* Any thread: a connection whose answer is out and whose server keeps it. */
 void server_idle(struct server *s, struct outlet o);
 
+/* May pages of this Origin (p == NULL or empty: none was sent) publish?  The site's own, by
+   Host, and those of allow-origin.  *is_cross: it is one of the latter: CORS. */
+bool server_allows_origin(const struct server *s, struct slice origin,
+    struct slice host, bool *is_cross);
+
 /* Loop thread: true when nothing is under way or held. */
 bool server_is_quiet(struct server *s);
 

@@ -1,0 +1,611 @@
+#include "transport/ws.h"
+
+#include "base/clock.h"
+#include "transport/reading.h"
+#include "transport/wspublish.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+/* A message that waits until the one before it is done with. */
+struct ws_later {
+	struct ws_later *next;
+	size_t n;
+	char data[];
+};
+
+/* A subscription whose beginning is looked up on the thread pool. */
+struct ws_lookup {
+	uv_work_t work;         /* first: what libuv gives back */
+	struct ws_connection *connection;
+	struct reading rd;
+	struct reading_page page;
+	struct slice pattern, ref;      /* behind the struct */
+	enum rc rc;
+	struct err err;
+	bool is_done;
+	char text[];
+};
+
+static bool on_text(void *arg, char *data, size_t n, bool is_binary);
+static bool on_echo(void *arg, char *data, size_t n, bool is_binary);
+
+enum rc
+ws_init(struct ws *w, struct server *s, struct err *e)
+{
+	const struct options *o = s->options;
+
+	*w = (struct ws){.server = s};
+	w->rules = (struct wsread_rules){.message_bytes = o->ws_message_bytes,
+	    .message = on_text};
+	w->echo_rules = (struct wsread_rules){.message_bytes = o->echo_bytes,
+	    .message = on_echo};
+	w->scratch = malloc(WS_READ_BYTES);
+	if (w->scratch == NULL)
+		return err_set(e, RC_NOMEM, "no memory for WebSockets");
+	if (inflater_new(&w->rules.inflater, e) != RC_OK)
+		return e->rc;
+	w->echo_rules.inflater = w->rules.inflater;
+	return RC_OK;
+}
+
+void
+ws_fini(struct ws *w)
+{
+	inflater_free(w->rules.inflater);
+	free(w->scratch);
+}
+
+/* ---- lifetime ---- */
+
+static void
+connection_free(struct ws_connection *c)
+{
+	struct ws_later *l;
+
+	wspublish_drop(c);
+	while ((l = c->first) != NULL) {
+		c->first = l->next;
+		free(l);
+	}
+	wsread_free(c->read);
+	free(c->client);
+	free(c);
+}
+
+void
+ws_hold(struct ws_connection *c)
+{
+	c->holds++;
+}
+
+void
+ws_unhold(struct ws_connection *c)
+{
+	if (--c->holds == 0 && c->reader == NULL)
+		connection_free(c);
+}
+
+/* The reader is no more. */
+static void
+detach(struct ws_connection *c)
+{
+	c->reader = NULL;
+	*c->link = c->next;
+	if (c->next != NULL)
+		c->next->link = c->link;
+	c->ws->count--;
+	if (c->holds == 0)
+		connection_free(c);
+}
+
+static void
+on_gone(void *arg)
+{
+	detach(arg);
+}
+
+/* Ends the connection with these frames, the last of which is a Close. */
+static void
+end_with(struct ws_connection *c, struct slice frames)
+{
+	struct server *s = c->ws->server;
+	struct outlet o;
+
+	if (hub_release(c->reader, &o))
+		outbox_linger(s->box, o, frames, s->options->ws_close_wait_ms);
+	else
+		outlet_close(&o); /* within a message: a Close can't be said */
+	detach(c);
+}
+
+static void
+end_with_status(struct ws_connection *c, uint16_t status, const char *reason)
+{
+	struct buf b;
+
+	buf_init(&b, 0);
+	wsframe_add_close(&b, status, slice_of(reason));
+	end_with(c, b.rc == RC_OK ? buf_slice(&b) : SLICE(""));
+	buf_fini(&b);
+}
+
+void
+ws_leave(struct ws_connection *c, uint16_t status, const char *reason)
+{
+	if (c->reader == NULL)
+		return;
+	if (c->publishing == 0 && c->batch == NULL) {
+		end_with_status(c, status, reason);
+		return;
+	}
+	c->is_leaving = true; /* ws_proceed does it */
+	c->fault = status;
+	hub_pause(c->reader, true);
+}
+
+/* ---- operations ---- */
+
+/* Says what add wrote into b. */
+static void
+say(struct ws_connection *c, struct buf *b)
+{
+	if (b->rc == RC_OK && c->reader != NULL)
+		hub_say(c->reader, buf_slice(b));
+	else if (c->reader != NULL)
+		ws_leave(c, WS_INTERNAL_ERROR, "out of memory");
+	buf_fini(b);
+}
+
+static void
+say_error(struct ws_connection *c, struct slice ref, enum rc rc,
+    const char *detail)
+{
+	struct buf b;
+
+	buf_init(&b, 0);
+	wsop_add_error(&b, ref, rc, detail,
+	    rc == RC_BUSY || rc == RC_LOG || rc == RC_RATE ? 1 : 0);
+	say(c, &b);
+}
+
+static void
+say_position(struct ws_connection *c, struct slice ref)
+{
+	uint32_t epoch;
+	uint64_t seq = hub_position(c->reader, &epoch);
+	struct buf b;
+
+	buf_init(&b, 0);
+	wsop_add_ok(&b, ref, seq, epoch);
+	say(c, &b);
+}
+
+/* Subscribes behind start, and says so, with the gap if there is one. */
+static void
+subscribe(struct ws_connection *c, struct slice pattern, struct slice ref,
+    struct hub_start *start, bool is_gap)
+{
+	struct err e;
+	struct buf b;
+	enum rc rc = hub_subscribe(c->reader, pattern, start, &e);
+
+	if (rc != RC_OK) {
+		if (c->reader != NULL)
+			say_error(c, ref, rc, e.text);
+		return;
+	}
+	buf_init(&b, 0);
+	wsop_add_ok(&b, ref, start->after, start->epoch);
+	if (is_gap)
+		wsop_add_gap(&b, pattern, start->after, start->epoch);
+	say(c, &b);
+}
+
+static void
+lookup_free(struct ws_lookup *l)
+{
+	reading_fini(&l->rd);
+	free(l);
+}
+
+/* On a thread of the pool. */
+static void
+look_up(uv_work_t *work)
+{
+	struct ws_lookup *l = (struct ws_lookup *)work;
+
+	l->rc = reading_start(&l->rd, l->connection->ws->server, &l->page,
+	    &l->err);
+}
+
+static void
+finish_lookup(struct ws_connection *c)
+{
+	struct ws_lookup *l = c->lookup;
+	struct hub_start start = {.after = l->page.after,
+	    .epoch = l->page.page.tip.epoch};
+
+	c->lookup = NULL;
+	if (l->rd.from != READING_CURSOR)
+		start.gap_known = l->page.page.tip.seq;
+	else if (l->page.is_gap)
+		start.gap_known = l->page.page.kept_after;
+	if (l->rc == RC_OK)
+		subscribe(c, l->pattern, l->ref, &start, l->page.is_gap);
+	else
+		say_error(c, l->ref, l->rc, l->err.text);
+	lookup_free(l);
+}
+
+static void
+looked_up(uv_work_t *work, int status)
+{
+	struct ws_lookup *l = (struct ws_lookup *)work;
+	struct ws_connection *c = l->connection;
+
+	(void)status;
+	l->is_done = true;
+	if (c->reader == NULL)
+		lookup_free(l);
+	else
+		ws_proceed(c);
+	ws_unhold(c);
+}
+
+static enum rc
+start_lookup(struct ws_connection *c, const struct wsop *op, struct err *e)
+{
+	struct ws_lookup *l = calloc(1, sizeof *l + op->ref.n + op->channel.n);
+	enum rc rc;
+
+	if (l == NULL)
+		return err_set(e, RC_NOMEM, "no memory for a subscription");
+	rc = pattern_set_init(&l->rd.what, &op->channel, 1, e);
+	if (rc != RC_OK) {
+		free(l);
+		return rc;
+	}
+	l->connection = c;
+	l->rd.from = op->from == WSOP_LAST ? READING_LAST : READING_CURSOR;
+	l->rd.cursor = op->since;
+	l->rd.last = op->last < LIMIT_MAX ? op->last : LIMIT_MAX;
+	memcpy(l->text, op->channel.p, op->channel.n);
+	l->pattern = (struct slice){l->text, op->channel.n};
+	if (op->ref.p != NULL) {
+		memcpy(l->text + op->channel.n, op->ref.p, op->ref.n);
+		l->ref = (struct slice){l->text + op->channel.n, op->ref.n};
+	}
+	c->lookup = l;
+	ws_hold(c);
+	uv_queue_work(c->ws->server->loop, &l->work, look_up, looked_up);
+	return RC_OK;
+}
+
+static enum rc
+do_subscribe(struct ws_connection *c, const struct wsop *op, struct err *e)
+{
+	uint32_t most = c->ws->server->options->ws_subscriptions;
+	struct hub_start now = {.is_now = true};
+
+	if (hub_is_subscribed(c->reader, op->channel)) {
+		if (op->from == WSOP_NOW) { /* as it is: nothing may be lost */
+			say_position(c, op->ref);
+			return RC_OK;
+		}
+	} else if (hub_subscriptions(c->reader) >= most) {
+		return err_set(e, RC_BAD, "This connection has %lu "
+		    "subscriptions, and more are not allowed (option "
+		    "ws-subscriptions). Use a pattern such as chat/*, or "
+		    "another connection.", (unsigned long)most);
+	}
+	if (op->from != WSOP_NOW)
+		return start_lookup(c, op, e);
+	subscribe(c, op->channel, op->ref, &now, false);
+	return RC_OK;
+}
+
+static enum rc
+do_unsubscribe(struct ws_connection *c, const struct wsop *op, struct err *e)
+{
+	enum rc rc = hub_unsubscribe(c->reader, op->channel, e);
+
+	if (rc == RC_OK)
+		say_position(c, op->ref);
+	return rc;
+}
+
+static void
+run(struct ws_connection *c, char *text, size_t n)
+{
+	const struct options *o = c->ws->server->options;
+	struct envelope_limits limits = {o->message_bytes, 1};
+	struct wsop op;
+	struct err e;
+	struct buf b;
+	enum rc rc = wsop_parse(text, n, &limits, &op, &e);
+
+	if (rc == RC_OK)
+		switch (op.kind) {
+		case WSOP_SUBSCRIBE:
+			rc = do_subscribe(c, &op, &e);
+			break;
+		case WSOP_UNSUBSCRIBE:
+			rc = do_unsubscribe(c, &op, &e);
+			break;
+		case WSOP_PUBLISH:
+			rc = wspublish_add(c, &op, &e);
+			break;
+		case WSOP_PING:
+			buf_init(&b, 0);
+			wsop_add_pong(&b, op.ref);
+			say(c, &b);
+			break;
+		}
+	if (rc != RC_OK && c->reader != NULL)
+		say_error(c, op.ref, rc, e.text);
+}
+
+/* ---- what comes in ---- */
+
+/* May the next operation be done now? */
+static bool
+is_free(const struct ws_connection *c)
+{
+	return c->reader != NULL && !c->is_leaving && c->lookup == NULL &&
+	    c->publishing < c->ws->server->options->ws_pipeline &&
+	    hub_is_flowing(c->reader);
+}
+
+static bool
+put_off(struct ws_connection *c, const char *data, size_t n)
+{
+	struct ws_later *l = malloc(sizeof *l + n);
+
+	if (l == NULL) {
+		c->fault = WS_INTERNAL_ERROR;
+		return false;
+	}
+	l->next = NULL;
+	l->n = n;
+	memcpy(l->data, data, n);
+	*c->last = l;
+	c->last = &l->next;
+	return true;
+}
+
+static bool
+on_text(void *arg, char *data, size_t n, bool is_binary)
+{
+	struct ws_connection *c = arg;
+
+	if (is_binary) {
+		c->fault = WS_UNSUPPORTED;
+		return false;
+	}
+	if (c->first != NULL || !is_free(c))
+		return c->reader != NULL && put_off(c, data, n);
+	run(c, data, n);
+	return c->reader != NULL;
+}
+
+static bool
+on_echo(void *arg, char *data, size_t n, bool is_binary)
+{
+	struct ws_connection *c = arg;
+	struct slice text = {data, n};
+	char head[WSFRAME_HEAD_MAX_BYTES];
+	struct deflater *d;
+	struct buf payload, b;
+	struct err e;
+
+	buf_init(&payload, 0);
+	buf_init(&b, 0);
+	if (c->has_deflate &&
+	    deflater_new(&d, c->window_bits, &e) == RC_OK) {
+		deflater_add(d, &payload, text);
+		deflater_free(d);
+		text = buf_slice(&payload);
+	}
+	buf_add(&b, head, wsframe_put_head(head, is_binary ? WS_BINARY :
+	    WS_TEXT, payload.n > 0, text.n));
+	buf_add_slice(&b, text);
+	if (payload.rc != RC_OK)
+		b.rc = payload.rc;
+	say(c, &b);
+	buf_fini(&payload);
+	return c->reader != NULL;
+}
+
+/* After anything: more of what waits, and whether to read on. */
+static void
+go_on(struct ws_connection *c)
+{
+	struct ws_later *l;
+
+	while (c->first != NULL && is_free(c)) {
+		l = c->first;
+		c->first = l->next;
+		if (c->first == NULL)
+			c->last = &c->first;
+		run(c, l->data, l->n);
+		free(l);
+	}
+	if (c->reader != NULL)
+		wspublish_flush(c);
+	if (c->reader == NULL)
+		return;
+	if (c->is_leaving && c->publishing == 0) {
+		end_with_status(c, c->fault, "");
+		return;
+	}
+	if (!hub_is_flowing(c->reader))
+		hub_await_border(c->reader);
+	hub_pause(c->reader, c->first != NULL || !is_free(c));
+}
+
+void
+ws_proceed(struct ws_connection *c)
+{
+	ws_hold(c);
+	if (c->lookup != NULL && c->lookup->is_done && c->reader != NULL &&
+	    hub_is_flowing(c->reader))
+		finish_lookup(c);
+	if (c->reader != NULL)
+		go_on(c);
+	ws_unhold(c);
+}
+
+static void
+on_border(void *arg)
+{
+	ws_proceed(arg);
+}
+
+static const char *
+fault_text(uint16_t fault)
+{
+	return fault == WS_UNSUPPORTED ? "text frames with JSON are understood "
+	    "here, binary ones are not" : "out of memory";
+}
+
+static void
+take(struct ws_connection *c, struct slice bytes)
+{
+	struct ws *w = c->ws;
+	enum wsread_result result;
+	uint16_t peer_status = 0;
+	struct buf out;
+
+	ws_hold(c);
+	buf_init(&out, 0);
+	c->heard_ms = uv_now(w->server->loop);
+	result = wsread_bytes(&c->read, c->is_echo ? &w->echo_rules : &w->rules,
+	    c->has_deflate, bytes, &out, &peer_status, c);
+	if (c->reader != NULL)
+		wspublish_flush(c);
+	if (c->reader == NULL || (result == WSREAD_OPEN && out.n == 0))
+		;
+	else if (out.rc != RC_OK)
+		ws_leave(c, WS_INTERNAL_ERROR, "out of memory");
+	else if (result == WSREAD_CLOSED)
+		end_with(c, buf_slice(&out));
+	else if (result == WSREAD_DROPPED)
+		ws_leave(c, c->fault, fault_text(c->fault));
+	else
+		hub_say(c->reader, buf_slice(&out));
+	buf_fini(&out);
+	if (c->reader != NULL)
+		go_on(c);
+	ws_unhold(c);
+}
+
+static void
+on_readable(void *arg)
+{
+	struct ws_connection *c = arg;
+	ssize_t n = recv(c->fd, c->ws->scratch, WS_READ_BYTES, MSG_DONTWAIT);
+	struct outlet o;
+
+	if (n > 0) {
+		take(c, (struct slice){c->ws->scratch, (size_t)n});
+	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+		hub_release(c->reader, &o);
+		outlet_close(&o);
+		detach(c);
+	}
+}
+
+/* ---- silence ---- */
+
+static void
+on_tick(void *arg)
+{
+	struct ws_connection *c = arg;
+	const struct options *o = c->ws->server->options;
+	uint64_t quiet_ms = uv_now(c->ws->server->loop) - c->heard_ms;
+	struct buf b;
+
+	if (quiet_ms >= o->ws_idle_ms) {
+		ws_leave(c, WS_GOING_AWAY, "no sign of life");
+	} else if (quiet_ms >= o->ws_ping_ms && !c->is_echo &&
+	    hub_is_flowing(c->reader)) {
+		buf_init(&b, 0);
+		wsframe_add(&b, WS_PING, SLICE(""));
+		say(c, &b);
+	}
+}
+
+/* ---- the beginning ---- */
+
+static const struct hub_client client = {
+    .readable = on_readable,
+    .border = on_border,
+    .tick = on_tick,
+    .gone = on_gone,
+};
+
+static struct ws_connection *
+make(struct ws *w, const struct ws_start *start)
+{
+	struct ws_connection *c = calloc(1, sizeof *c);
+
+	if (c == NULL)
+		return NULL;
+	if (w->server->options->publish_rate > 0 && start->client != NULL &&
+	    (c->client = strdup(start->client)) == NULL) {
+		free(c);
+		return NULL;
+	}
+	c->ws = w;
+	c->last = &c->first;
+	c->fd = start->fd;
+	c->has_deflate = start->has_deflate;
+	c->window_bits = start->window_bits;
+	c->is_echo = start->is_echo;
+	c->heard_ms = uv_now(w->server->loop);
+	return c;
+}
+
+void
+ws_start(struct ws *w, struct ws_start *start)
+{
+	struct outlet o = {.fd = start->fd, .is_socket = true};
+	struct ws_connection *c = make(w, start);
+	struct hub_reader spec = {
+	    .outlet = o,
+	    .what = start->what,
+	    .how = {.form = start->has_deflate ? FORM_WS_DEFLATE : FORM_WS,
+	    .epoch = start->epoch, .window_bits = start->window_bits},
+	    .is_now = start->is_now,
+	    .has_gap = start->has_gap,
+	    .after = start->after,
+	    .gap_known = start->gap_known,
+	    .hold_ms = UINT64_MAX / 2,
+	    .head = start->head,
+	    .is_silent = start->is_echo,
+	};
+
+	if (c == NULL) {
+		pattern_set_fini(&start->what);
+		outlet_close(&o);
+		hub_unclaim(w->server->hub);
+		return;
+	}
+	c->reader = hub_attach(w->server->hub, &spec, &client, c);
+	if (c->reader == NULL) {
+		connection_free(c);
+		return;
+	}
+	c->next = w->list;
+	c->link = &w->list;
+	if (c->next != NULL)
+		c->next->link = &c->next;
+	w->list = c;
+	w->count++;
+	if (w->is_stopping)
+		ws_leave(c, WS_GOING_AWAY, "the server stops");
+	else if (start->early.n > 0)
+		take(c, start->early);
+}

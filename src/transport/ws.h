@@ -1,0 +1,84 @@
+/*
+ * WebSocket connections (RFC 6455; API.md, WebSocket): frames that came become
+ * operations on the hub and the log.  All of it belongs to the loop thread, but
+ * for the answers of the writer, which come through server_post.
+ *
+ *   wsaccept  opening handshakes; makes connections
+ *   ws        one connection: operations, back-pressure, the closing handshake
+ *   wspublish the publishes of one connection on their way to the log
+ *
+ * An operation that can't be done at once (a cursor is being looked up, the
+ * client doesn't read, much waits to be stored) makes the connection stop
+ * reading; what was read already waits in its queue.  So nothing grows beyond what one
+ * read brings.
+ */
+#ifndef COMETLOG_TRANSPORT_WS_H
+#define COMETLOG_TRANSPORT_WS_H
+
+#include "transport/server.h"
+#include "wire/wsread.h"
+
+/* Bytes that one read takes. */
+#define WS_READ_BYTES 65536
+
+struct ws_batch;
+struct ws_later;
+struct ws_lookup;
+
+/* What all connections of a process share. */
+struct ws {
+	struct server *server;
+	struct wsread_rules rules, echo_rules;
+	struct ws_connection *list;
+	size_t count;
+	bool is_stopping;
+	char *scratch;                  /* WS_READ_BYTES */
+};
+
+struct ws_connection {
+	struct ws *ws;
+	struct reader *reader;          /* NULL: gone; freed when nobody holds it */
+	struct wsread *read;
+	struct ws_batch *batch;         /* publishes that are being gathered */
+	struct ws_later *first, **last; /* messages that wait */
+	struct ws_lookup *lookup;       /* a subscription whose start is looked up */
+	struct ws_connection *next, **link;
+	char *client;                   /* address, for publish-rate; or NULL */
+	uint64_t heard_ms;
+	int fd;                         /* the reader's; borrowed */
+	uint32_t publishing;            /* messages on their way to the log */
+	uint32_t holds;                 /* callbacks that will come */
+	uint16_t fault;                 /* status to close with; 0: none */
+	bool has_deflate, is_echo, is_leaving;
+	uint8_t window_bits;
+};
+
+enum rc ws_init(struct ws *w, struct server *s, struct err *e) MUST_CHECK;
+void ws_fini(struct ws *w);     /* no connection may be left */
+
+/* What a handshake agreed on, and what was asked for with it. */
+struct ws_start {
+	int fd;                         /* taken */
+	const char *client;             /* copied; may be NULL */
+	bool is_echo, has_deflate;
+	uint8_t window_bits;
+	struct slice head;              /* the answer to the handshake; borrowed */
+	struct slice early;             /* bytes behind the handshake; borrowed */
+	struct pattern_set what;        /* taken; may be empty */
+	bool is_now, has_gap;
+	uint64_t after, gap_known;
+	uint32_t epoch;
+};
+
+/* Makes it a connection; a place was claimed.  Takes fd and what in any case. */
+void ws_start(struct ws *w, struct ws_start *start);
+
+/* Says a Close and ends the connection, once its publishes are answered. */
+void ws_leave(struct ws_connection *c, uint16_t status, const char *reason);
+
+/* For wspublish: something c waited for has come. */
+void ws_proceed(struct ws_connection *c);
+void ws_hold(struct ws_connection *c);
+void ws_unhold(struct ws_connection *c);
+
+#endif

@@ -1,0 +1,28 @@
+/*
+ * Opening handshakes (RFC 6455, section 4): accepts connections, reads the
+ * request, checks path, Origin, parameters and the number of connections, finds
+ * out where subscriptions of the URL begin, and hands over to ws.  On the loop;
+ * the bounds are head-bytes, request-wait and max-arriving.
+ */
+#ifndef COMETLOG_TRANSPORT_WSACCEPT_H
+#define COMETLOG_TRANSPORT_WSACCEPT_H
+
+#include "transport/ws.h"
+
+struct wsaccept;
+
+/* Accepts on fd, a listening socket (borrowed; made non-blocking). */
+enum rc wsaccept_new(struct wsaccept **out, struct ws *w, int fd,
+    struct err *e) MUST_CHECK;
+
+/* Accepts no more; drops handshakes that are under way, but for those whose
+   beginning is being looked up. */
+void wsaccept_stop(struct wsaccept *a);
+
+/* How many handshakes are under way. */
+size_t wsaccept_count(const struct wsaccept *a);
+
+/* After wsaccept_stop, once the loop has run the closings and none is under way. */
+void wsaccept_free(struct wsaccept *a);
+
+#endif

@@ -45,8 +45,8 @@ on_leave(uv_timer_t *timer)
 
 	for (c = d->ws.list; c != NULL && n < d->at_once; c = next) {
 		next = c->next;
-		if (c->is_leaving)
-			continue;
+		if (c->last != NULL)
+			continue; /* it is leaving */
 		ws_leave(c, WS_GOING_AWAY, "the server stops; come back");
 		n++;
 	}

@@ -71,6 +71,7 @@ connection_free(struct ws_connection *c)
 	}
 	wsread_free(c->read);
 	free(c->client);
+	free(c->last);
 	free(c);
 }
 
@@ -106,9 +107,9 @@ on_gone(void *arg)
 	detach(arg);
 }
 
-/* Ends the connection with these frames, the last of which is a Close. */
+/* The end, on a message border. */
 static void
-end_with(struct ws_connection *c, struct slice frames)
+end_now(struct ws_connection *c, struct slice frames)
 {
 	struct server *s = c->ws->server;
 	struct outlet o;
@@ -116,8 +117,38 @@ end_with(struct ws_connection *c, struct slice frames)
 	if (hub_release(c->reader, &o))
 		outbox_linger(s->box, o, frames, s->options->ws_close_wait_ms);
 	else
-		outlet_close(&o); /* within a message: a Close can't be said */
+		outlet_close(&o);
 	detach(c);
+}
+
+/* Nothing is to go out before the Close? */
+static bool
+is_done(const struct ws_connection *c)
+{
+	return c->publishing == 0 && hub_is_flowing(c->reader);
+}
+
+/* Ends the connection with these frames, the last of which is a Close: at once,
+   or when its publishes are answered and all that was said is out. */
+static void
+end_with(struct ws_connection *c, struct slice frames)
+{
+	wspublish_flush(c);
+	if (is_done(c)) {
+		end_now(c, frames);
+		return;
+	}
+	c->last = malloc(frames.n + 1);
+	if (c->last == NULL) {
+		end_now(c, SLICE(""));
+		return;
+	}
+	if (frames.n > 0)
+		memcpy(c->last, frames.p, frames.n);
+	c->last_n = frames.n;
+	hub_pause(c->reader, true);
+	if (!hub_is_flowing(c->reader))
+		hub_await_border(c->reader);
 }
 
 static void
@@ -131,18 +162,26 @@ end_with_status(struct ws_connection *c, uint16_t status, const char *reason)
 	buf_fini(&b);
 }
 
+/* Sends what was said while bytes were taken in. */
+static void
+flush_out(struct ws_connection *c)
+{
+	struct buf *out = c->out;
+
+	if (out == NULL || out->n == 0 || c->reader == NULL)
+		return;
+	hub_say(c->reader, buf_slice(out));
+	buf_clear(out);
+}
+
 void
 ws_leave(struct ws_connection *c, uint16_t status, const char *reason)
 {
-	if (c->reader == NULL)
+	if (c->reader == NULL || c->last != NULL)
 		return;
-	if (c->publishing == 0 && c->batch == NULL) {
+	flush_out(c);
+	if (c->reader != NULL)
 		end_with_status(c, status, reason);
-		return;
-	}
-	c->is_leaving = true; /* ws_proceed does it */
-	c->fault = status;
-	hub_pause(c->reader, true);
 }
 
 /* ---- operations ---- */
@@ -151,7 +190,9 @@ ws_leave(struct ws_connection *c, uint16_t status, const char *reason)
 static void
 say(struct ws_connection *c, struct buf *b)
 {
-	if (b->rc == RC_OK && c->reader != NULL)
+	if (b->rc == RC_OK && c->out != NULL)
+		buf_add_slice(c->out, buf_slice(b));
+	else if (b->rc == RC_OK && c->reader != NULL)
 		hub_say(c->reader, buf_slice(b));
 	else if (c->reader != NULL)
 		ws_leave(c, WS_INTERNAL_ERROR, "out of memory");
@@ -353,7 +394,7 @@ run(struct ws_connection *c, char *text, size_t n)
 static bool
 is_free(const struct ws_connection *c)
 {
-	return c->reader != NULL && !c->is_leaving && c->lookup == NULL &&
+	return c->reader != NULL && c->last == NULL && c->lookup == NULL &&
 	    c->publishing < c->ws->server->options->ws_pipeline &&
 	    hub_is_flowing(c->reader);
 }
@@ -370,8 +411,8 @@ put_off(struct ws_connection *c, const char *data, size_t n)
 	l->next = NULL;
 	l->n = n;
 	memcpy(l->data, data, n);
-	*c->last = l;
-	c->last = &l->next;
+	*c->end = l;
+	c->end = &l->next;
 	return true;
 }
 
@@ -428,7 +469,7 @@ go_on(struct ws_connection *c)
 		l = c->first;
 		c->first = l->next;
 		if (c->first == NULL)
-			c->last = &c->first;
+			c->end = &c->first;
 		run(c, l->data, l->n);
 		free(l);
 	}
@@ -436,8 +477,8 @@ go_on(struct ws_connection *c)
 		wspublish_flush(c);
 	if (c->reader == NULL)
 		return;
-	if (c->is_leaving && c->publishing == 0) {
-		end_with_status(c, c->fault, "");
+	if (c->last != NULL && is_done(c)) {
+		end_now(c, (struct slice){c->last, c->last_n});
 		return;
 	}
 	if (!hub_is_flowing(c->reader))
@@ -470,6 +511,20 @@ fault_text(uint16_t fault)
 	    "here, binary ones are not" : "out of memory";
 }
 
+/* What became of the bytes; what they are answered with is in out. */
+static void
+after_bytes(struct ws_connection *c, enum wsread_result result, struct buf *out)
+{
+	if (out->rc != RC_OK)
+		ws_leave(c, WS_INTERNAL_ERROR, "out of memory");
+	else if (result == WSREAD_CLOSED)
+		end_with(c, buf_slice(out));
+	else if (result == WSREAD_DROPPED)
+		ws_leave(c, c->fault, fault_text(c->fault));
+	else
+		flush_out(c);
+}
+
 static void
 take(struct ws_connection *c, struct slice bytes)
 {
@@ -480,21 +535,15 @@ take(struct ws_connection *c, struct slice bytes)
 
 	ws_hold(c);
 	buf_init(&out, 0);
+	c->out = &out;
 	c->heard_ms = uv_now(w->server->loop);
 	result = wsread_bytes(&c->read, c->is_echo ? &w->echo_rules : &w->rules,
 	    c->has_deflate, bytes, &out, &peer_status, c);
 	if (c->reader != NULL)
 		wspublish_flush(c);
-	if (c->reader == NULL || (result == WSREAD_OPEN && out.n == 0))
-		;
-	else if (out.rc != RC_OK)
-		ws_leave(c, WS_INTERNAL_ERROR, "out of memory");
-	else if (result == WSREAD_CLOSED)
-		end_with(c, buf_slice(&out));
-	else if (result == WSREAD_DROPPED)
-		ws_leave(c, c->fault, fault_text(c->fault));
-	else
-		hub_say(c->reader, buf_slice(&out));
+	if (c->reader != NULL)
+		after_bytes(c, result, &out);
+	c->out = NULL;
 	buf_fini(&out);
 	if (c->reader != NULL)
 		go_on(c);
@@ -528,7 +577,10 @@ on_tick(void *arg)
 	struct buf b;
 
 	if (quiet_ms >= o->ws_idle_ms) {
-		ws_leave(c, WS_GOING_AWAY, "no sign of life");
+		if (c->last == NULL)
+			ws_leave(c, WS_GOING_AWAY, "no sign of life");
+		else
+			end_now(c, SLICE("")); /* nor does it read the Close */
 	} else if (quiet_ms >= o->ws_ping_ms && !c->is_echo &&
 	    hub_is_flowing(c->reader)) {
 		buf_init(&b, 0);
@@ -559,7 +611,7 @@ make(struct ws *w, const struct ws_start *start)
 		return NULL;
 	}
 	c->ws = w;
-	c->last = &c->first;
+	c->end = &c->first;
 	c->fd = start->fd;
 	c->has_deflate = start->has_deflate;
 	c->window_bits = start->window_bits;

@@ -40,16 +40,20 @@ struct ws_connection {
 	struct reader *reader;          /* NULL: gone; freed when nobody holds it */
 	struct wsread *read;
 	struct ws_batch *batch;         /* publishes that are being gathered */
-	struct ws_later *first, **last; /* messages that wait */
+	struct ws_later *first, **end;  /* messages that wait */
 	struct ws_lookup *lookup;       /* a subscription whose start is looked up */
 	struct ws_connection *next, **link;
 	char *client;                   /* address, for publish-rate; or NULL */
+	struct buf *out;                /* while bytes are taken in: what they are
+	                                   answered with, in their order; or NULL */
+	char *last;                     /* frames to end with, on the next border */
+	size_t last_n;
 	uint64_t heard_ms;
 	int fd;                         /* the reader's; borrowed */
 	uint32_t publishing;            /* messages on their way to the log */
 	uint32_t holds;                 /* callbacks that will come */
 	uint16_t fault;                 /* status to close with; 0: none */
-	bool has_deflate, is_echo, is_leaving;
+	bool has_deflate, is_echo;
 	uint8_t window_bits;
 };
 

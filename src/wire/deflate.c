@@ -21,7 +21,7 @@
 #define WINDOW_MAX_BYTES ((size_t)1 << WINDOW_BITS_MAX)
 #define STEP_MAX_BYTES ((size_t)64 * 1024)
 
-/* What every message would end with, so that it isn't sent (RFC 7692, 7.2.1). */
+/* Every message would end with it, so it isn't sent (RFC 7692, 7.2.1). */
 #define TAIL SLICE("\0\0\xff\xff")
 
 struct deflater {
@@ -153,8 +153,8 @@ inflate_restart(struct inflater *f, const struct buf *b, size_t start)
 }
 
 static enum rc
-inflate_piece(struct inflater *f, struct buf *b, size_t start,
-    struct slice piece)
+inflate_piece(
+    struct inflater *f, struct buf *b, size_t start, struct slice piece)
 {
 	int result;
 
@@ -187,8 +187,8 @@ is_at_block_end(const struct inflater *f)
 }
 
 enum rc
-inflater_add(struct inflater *f, struct buf *b, struct slice payload,
-    struct err *e)
+inflater_add(
+    struct inflater *f, struct buf *b, struct slice payload, struct err *e)
 {
 	size_t start = b->n;
 	enum rc rc;
@@ -197,8 +197,8 @@ inflater_add(struct inflater *f, struct buf *b, struct slice payload,
 		return err_set(e, b->rc, "%s", rc_text(b->rc));
 	inflateReset(&f->z);
 	f->has_ended = false;
-	rc = payload.n > UINT32_MAX ? RC_TOO_LARGE :
-	    inflate_piece(f, b, start, payload);
+	rc = payload.n > UINT32_MAX ? RC_TOO_LARGE
+	                            : inflate_piece(f, b, start, payload);
 	if (rc == RC_OK && !f->has_ended)
 		rc = inflate_piece(f, b, start, TAIL);
 	if (rc == RC_OK && !is_at_block_end(f))
@@ -207,8 +207,9 @@ inflater_add(struct inflater *f, struct buf *b, struct slice payload,
 		return RC_OK;
 	b->n = start;
 	if (rc == RC_TOO_LARGE)
-		return err_set(e, rc, "over %zu bytes when decompressed",
-		    b->limit_bytes);
-	return err_set(e, rc, rc == RC_NOMEM ? "no memory to decompress" :
-	    "not a deflated message");
+		return err_set(
+		    e, rc, "over %zu bytes when decompressed", b->limit_bytes);
+	return err_set(e, rc,
+	    rc == RC_NOMEM ? "no memory to decompress"
+	                   : "not a deflated message");
 }

@@ -19,17 +19,19 @@ enum rc deflater_new(struct deflater **out, uint8_t window_bits,
     struct err *e) MUST_CHECK;
 void deflater_free(struct deflater *d);
 
-/* Appends text (below 4 GiB) compressed, without the last 00 00 ff ff (7.2.1).  The same
-   text always gives the same bytes, from any deflater of these window_bits. */
+/* Appends text (below 4 GiB) compressed, without the last 00 00 ff ff (7.2.1).
+   The same text always gives the same bytes, from any deflater of these
+   window_bits. */
 void deflater_add(struct deflater *d, struct buf *b, struct slice text);
 
 /* RC_NOMEM.  About 40 KiB. */
 enum rc inflater_new(struct inflater **out, struct err *e) MUST_CHECK;
 void inflater_free(struct inflater *f);
 
-/* Appends what one message's compressed payload holds (7.2.2).  RC_TOO_LARGE:
-   b's bound is reached (never is more than that allocated, whatever the payload says);
-   RC_BAD: not deflate data; RC_NOMEM. */
+/* Appends what one message's compressed payload holds (7.2.2); all of it or,
+   on failure, nothing.  RC_TOO_LARGE: it goes beyond b's bound (b takes what
+   buf_room makes of that, whatever the payload says); RC_BAD: not deflate data,
+   or cut; RC_NOMEM. */
 enum rc inflater_add(struct inflater *f, struct buf *b, struct slice payload,
     struct err *e) MUST_CHECK;
 

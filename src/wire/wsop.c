@@ -109,8 +109,8 @@ read_since(struct wsop *op, struct slice value, struct err *e)
 	rc = cursor_parse(value, &op->since, e);
 	/* 1.12345678 is a number, and no cursor */
 	if (rc == RC_OK && !is_string && op->since.has_epoch)
-		rc = err_set(e, RC_BAD,
-		    "\"since\" has an epoch: give it as a string");
+		rc = err_set(
+		    e, RC_BAD, "\"since\" has an epoch: give it as a string");
 	return rc;
 }
 
@@ -377,8 +377,7 @@ add_deflated(struct buf *b, struct slice text, struct deflater *d)
 	size_t start = begin_frame(b);
 
 	deflater_add(d, b, text);
-	if (b->rc == RC_OK &&
-	    b->n - start - WSFRAME_HEAD_MAX_BYTES >= text.n) {
+	if (b->rc == RC_OK && b->n - start - WSFRAME_HEAD_MAX_BYTES >= text.n) {
 		b->n = start;
 		return false;
 	}

@@ -115,8 +115,8 @@ wsopen_head_bytes(struct slice bytes, size_t from)
 /* One offer while its parameters are read. */
 struct offer {
 	bool is_deflate;
-	bool is_bad;    /* a parameter is unknown, repeated or bad */
-	unsigned seen;  /* which parameters: bits as in offer_params */
+	bool is_bad;   /* a parameter is unknown, repeated or bad */
+	unsigned seen; /* which parameters: bits as in offer_params */
 	uint8_t window_bits;
 };
 
@@ -224,8 +224,8 @@ read_extensions(struct opening *g, struct slice list)
 		if (take_char(&list, ','))
 			continue; /* an empty element */
 		if (!take_extension(&list, &offer))
-			return refuse(g, 400,
-			    "Sec-WebSocket-Extensions is malformed");
+			return refuse(
+			    g, 400, "Sec-WebSocket-Extensions is malformed");
 		if (!g->can_deflate || o->has_deflate || !offer.is_deflate ||
 		    offer.is_bad)
 			continue;
@@ -238,23 +238,26 @@ read_extensions(struct opening *g, struct slice list)
 
 /* ---- the request ---- */
 
-/* An absolute URL's host stands for Host (RFC 9112, 3.2.2). */
+/* An absolute URL's host stands for Host (RFC 9112, 3.2.2).  What is no such
+   URL comes back as it is. */
 static struct slice
 take_authority(struct opening *g, struct slice target)
 {
 	static const char *const schemes[] = {"http://", "https://"};
-	size_t n, end;
+	struct slice rest;
+	size_t n, end = 0;
 
 	for (size_t i = 0; i < 2; i++) {
 		n = strlen(schemes[i]);
 		if (target.n <= n || strncasecmp(target.p, schemes[i], n) != 0)
 			continue;
-		target = slice_after(target, n);
-		for (end = 0; end < target.n; end++)
-			if (target.p[end] == '/' || target.p[end] == '?')
-				break;
-		g->o->host = (struct slice){target.p, end};
-		return slice_after(target, end);
+		rest = slice_after(target, n);
+		while (end < rest.n && rest.p[end] != '/' && rest.p[end] != '?')
+			end++;
+		if (end == 0)
+			break;
+		g->o->host = (struct slice){rest.p, end};
+		return slice_after(rest, end);
 	}
 	return target;
 }
@@ -272,7 +275,8 @@ read_target(struct opening *g, struct slice target)
 	o->query = (char *)target.p;
 	o->query_n = target.n;
 	/* all of the head is the caller's to change */
-	o->path = (struct slice){path.p, percent_decode((char *)path.p, path.n)};
+	o->path =
+	    (struct slice){path.p, percent_decode((char *)path.p, path.n)};
 	return RC_OK;
 }
 
@@ -292,8 +296,8 @@ read_request_line(struct opening *g, struct slice line)
 
 	if (take_token(&method).n == 0 || method.n > 0 || target.n == 0 ||
 	    !is_version(line))
-		return refuse(g, 400,
-		    "the request line must read GET /path HTTP/1.1");
+		return refuse(
+		    g, 400, "the request line must read GET /path HTTP/1.1");
 	if (!is_get)
 		return refuse(g, 405, "the method must be GET");
 	if (!slice_is(line, SLICE("HTTP/1.1")))
@@ -303,8 +307,8 @@ read_request_line(struct opening *g, struct slice line)
 
 /* A field that may stand there once. */
 static enum rc
-read_once(struct opening *g, struct slice *field, struct slice value,
-    const char *why)
+read_once(
+    struct opening *g, struct slice *field, struct slice value, const char *why)
 {
 	if (field->p != NULL)
 		return refuse(g, 400, why);
@@ -416,8 +420,8 @@ check_upgrade(struct opening *g)
 	if (!slice_is(g->version, SLICE("13")))
 		return refuse(g, 426, "Sec-WebSocket-Version must be 13");
 	if (!is_key(g->o->key))
-		return refuse(g, 400,
-		    "Sec-WebSocket-Key must be 16 bytes in base64");
+		return refuse(
+		    g, 400, "Sec-WebSocket-Key must be 16 bytes in base64");
 	return RC_OK;
 }
 
@@ -438,8 +442,8 @@ has_whole_lines(struct slice head)
 }
 
 enum rc
-wsopen_parse(struct wsopen *o, char *head, size_t n, bool can_deflate,
-    struct err *e)
+wsopen_parse(
+    struct wsopen *o, char *head, size_t n, bool can_deflate, struct err *e)
 {
 	struct opening g = {.o = o, .e = e, .can_deflate = can_deflate};
 	struct slice rest = {head, n}, line;
@@ -500,8 +504,8 @@ wsopen_add_accept(struct buf *b, const struct wsopen *o)
 }
 
 void
-wsopen_add_refusal(struct buf *b, int status, struct slice detail,
-    uint32_t retry_s)
+wsopen_add_refusal(
+    struct buf *b, int status, struct slice detail, uint32_t retry_s)
 {
 	struct buf body;
 

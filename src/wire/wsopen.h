@@ -16,10 +16,12 @@ struct wsopen {
 	struct slice path;      /* percent-decoded: "/comet/ws" */
 	char *query;            /* raw, for query_parse; query_n bytes */
 	size_t query_n;
-	struct slice host, origin;      /* p == NULL: none */
-	struct slice client;    /* the last address of X-Forwarded-For; p == NULL: none */
+	struct slice host;      /* that of an absolute target wins over Host */
+	struct slice origin;    /* p == NULL: none */
+	struct slice client;    /* the last address of X-Forwarded-For;
+	                           p == NULL: none */
 	struct slice key;       /* Sec-WebSocket-Key */
-	bool has_deflate;       /* permessage-deflate was agreed on (RFC 7692) */
+	bool has_deflate;       /* permessage-deflate was agreed on */
 	uint8_t window_bits;    /* server_max_window_bits agreed on: 9..15 */
 	bool is_window_asked;   /* the answer must repeat it */
 	int status;             /* of the answer when wsopen_parse failed: 400,
@@ -32,14 +34,15 @@ size_t wsopen_head_bytes(struct slice bytes, size_t from);
 
 /*
  * Parses a whole head (changed in place; borrowed by o).  Field names ignore
- * case, obsolete line folding is refused, repeated Host, Origin or Key are
- * refused, repeated Sec-WebSocket-Extensions are one list.  RC_BAD, with o->status and a
- * text that says what to change: not HTTP/1.1, not GET (405), not an upgrade
- * to websocket (426), version other than 13 (426), a key that isn't 16 bytes in
- * base64, control characters, no Host.  Offers of permessage-deflate are taken in their order,
- * the first that can be met (with server_max_window_bits=8 none can: zlib has no
- * such window); an offer with an unknown, repeated or bad parameter is passed over
- * (RFC 7692, 5.1, 7.1).  can_deflate false: none is taken.
+ * case; repeated Sec-WebSocket-Extensions are one list.  RC_BAD, with o->status
+ * and a text that says what to change: not HTTP/1.1 (505), not GET (405), not an
+ * upgrade to websocket (426), version other than 13 (426); and 400: a key that
+ * isn't 16 bytes in base64, control characters, no Host, obsolete line folding,
+ * a repeated Host, Origin, Key or Version, a malformed list of extensions (RFC
+ * 6455, 9.1), a body.  Of the offers of permessage-deflate the first that can be
+ * met is taken (with server_max_window_bits=8 none can: zlib has no such window);
+ * one with an unknown, repeated or bad parameter is passed over (RFC 7692, 5.1,
+ * 7.1).  can_deflate false: none is taken.
  */
 enum rc wsopen_parse(struct wsopen *o, char *head, size_t n, bool can_deflate,
     struct err *e) MUST_CHECK;
@@ -50,8 +53,8 @@ enum rc wsopen_parse(struct wsopen *o, char *head, size_t n, bool can_deflate,
 void wsopen_add_accept(struct buf *b, const struct wsopen *o);
 
 /* Appends a whole HTTP answer that refuses: Content-Type problem+json,
-   Connection: close, Sec-WebSocket-Version and Upgrade with 426, Allow with 405,
-   Retry-After unless retry_s is 0 (jittered by the caller). */
+   Connection: close, Sec-WebSocket-Version and Upgrade with 426, Allow with
+   405, Retry-After unless retry_s is 0 (jittered by the caller). */
 void wsopen_add_refusal(struct buf *b, int status, struct slice detail,
     uint32_t retry_s);
 

@@ -26,7 +26,7 @@ struct wsread {
 	/* of this call */
 	const struct wsread_rules *rules;
 	bool has_deflate;
-	struct slice bytes;     /* what wslay has not taken yet */
+	struct slice bytes; /* what wslay has not taken yet */
 	struct buf *out;
 	uint16_t *peer_status;
 	void *arg;
@@ -37,14 +37,14 @@ struct wsread {
 
 	/* the frame that is being read */
 	bool is_in_frame;
-	uint64_t left_bytes;    /* of its payload */
-	size_t unread_bytes;    /* with wslay, not yet told: of a header */
+	uint64_t left_bytes; /* of its payload */
+	size_t unread_bytes; /* with wslay, not yet told: of a header */
 
 	/* the message that is being read; WS_CONTINUATION: none */
 	enum ws_opcode opcode;
 	bool is_deflated;
 	struct buf data;
-	size_t checked_bytes;   /* of data, found to be UTF-8 */
+	size_t checked_bytes; /* of data, found to be UTF-8 */
 	struct buf inflated;
 
 	char control[CONTROL_MAX_BYTES];
@@ -107,8 +107,8 @@ static bool
 begin_message(struct wsread *r, const struct wslay_frame_iocb *frame)
 {
 	if (r->opcode != WS_CONTINUATION)
-		return protocol_error(r,
-		    "a message begins before the one before has ended");
+		return protocol_error(
+		    r, "a message begins before the one before has ended");
 	r->opcode = frame->opcode == WS_TEXT ? WS_TEXT : WS_BINARY;
 	r->is_deflated = wslay_get_rsv1(frame->rsv);
 	r->checked_bytes = 0;
@@ -185,8 +185,8 @@ inflate_message(struct wsread *r)
 	if (rc == RC_NOMEM)
 		return no_memory(r);
 	if (rc != RC_OK)
-		return close_with(r, WS_BAD_PAYLOAD,
-		    "the payload is not deflated data");
+		return close_with(
+		    r, WS_BAD_PAYLOAD, "the payload is not deflated data");
 	if (r->opcode == WS_TEXT && !utf8_is_valid(buf_slice(to)))
 		return close_with(r, WS_BAD_PAYLOAD, "text must be UTF-8");
 	return true;
@@ -198,8 +198,8 @@ end_message(struct wsread *r)
 	struct buf *whole = r->is_deflated ? &r->inflated : &r->data;
 	char nothing[1] = "";
 
-	if (r->is_deflated ? !inflate_message(r) :
-	    r->opcode == WS_TEXT && !check_text(r, true))
+	if (r->is_deflated ? !inflate_message(r)
+	                   : r->opcode == WS_TEXT && !check_text(r, true))
 		return false;
 	if (!r->rules->message(r->arg, whole->n > 0 ? whole->p : nothing,
 	        whole->n, r->opcode == WS_BINARY)) {
@@ -415,8 +415,8 @@ wsread_bytes(struct wsread **r, const struct wsread_rules *rules,
 	if (now == NULL)
 		now = *r = wsread_new();
 	if (now == NULL) {
-		wsframe_add_close(out, WS_INTERNAL_ERROR,
-		    SLICE("out of memory"));
+		wsframe_add_close(
+		    out, WS_INTERNAL_ERROR, SLICE("out of memory"));
 		return WSREAD_CLOSED;
 	}
 	now->rules = rules;

@@ -4,9 +4,14 @@
 #include "log/connect.h"
 #include "log/thread.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#define FILL_PAGES 64            /* so long: fill_wal */
+#define FILL_BYTES (9 << 20)     /* RESTART_BYTES and what comes meanwhile */
 #define PASSIVE_PAGES 1000       /* grown by so many: copy them */
 #define RESTART_BYTES (8 << 20) /* so long: begin it anew */
 #define RESTART_WAIT_MS 20       /* at most, as all writers wait */
@@ -23,6 +28,7 @@ struct checkpointer {
 	pthread_cond_t changed;
 	int wal_pages;    /* as last heard */
 	int copied_pages; /* when it last copied */
+	bool is_filled;   /* see fill_wal */
 	bool is_stopping;
 };
 
@@ -30,7 +36,8 @@ struct checkpointer {
 static bool
 is_due(const struct checkpointer *c)
 {
-	return c->wal_pages >= c->copied_pages + PASSIVE_PAGES;
+	return c->wal_pages >= c->copied_pages + PASSIVE_PAGES ||
+	    (!c->is_filled && c->wal_pages >= FILL_PAGES);
 }
 
 void
@@ -58,6 +65,51 @@ ready(struct checkpointer *c)
 		return true;
 	db_close(&c->db);
 	return false;
+}
+
+/* Writes zeros from the end of fd up to FILL_BYTES; all of it or nothing. */
+static void
+fill(int fd)
+{
+	static const char zeros[1 << 16];
+	struct stat st;
+	off_t at;
+	size_t n;
+
+	if (fstat(fd, &st) != 0)
+		return;
+	for (at = st.st_size; at < FILL_BYTES; at += (off_t)n) {
+		n = FILL_BYTES - at < (off_t)sizeof zeros ?
+		    (size_t)(FILL_BYTES - at) : sizeof zeros;
+		if (pwrite(fd, zeros, n, at) != (ssize_t)n) { /* no room */
+			(void)!ftruncate(fd, st.st_size);
+			return;
+		}
+	}
+	fdatasync(fd); /* or the next commit would wait for all of it */
+}
+
+/*
+ * Gives the WAL the length that it will have anyway.  Each fdatasync of a file
+ * that grows also waits for the file system's own journal: measured, a commit
+ * of one message takes half as long in a WAL that doesn't.  The write lock
+ * keeps others from appending meanwhile; to whoever reads the WAL, zeros are
+ * no frames (SQLite's file format, 4.4).  Not before a WAL has shown that it is
+ * in use: who stores a message a day needs none of this.
+ */
+static void
+fill_wal(struct checkpointer *c)
+{
+	int fd;
+
+	if (!ready(c) || db_exec(&c->db, "BEGIN IMMEDIATE", NULL) != RC_OK)
+		return;
+	fd = open(log_change_path(c->log), O_WRONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		fill(fd);
+		close(fd);
+	}
+	db_rollback(&c->db);
 }
 
 /* A reader that stays where it is makes this vain: then it is tried less and
@@ -106,7 +158,15 @@ run(void *arg)
 			pthread_cond_wait(&c->changed, &c->lock);
 			continue;
 		}
-		c->copied_pages = wal_pages = c->wal_pages;
+		wal_pages = c->wal_pages;
+		if (!c->is_filled) {
+			c->is_filled = true;
+			pthread_mutex_unlock(&c->lock);
+			fill_wal(c);
+			pthread_mutex_lock(&c->lock);
+			continue;
+		}
+		c->copied_pages = wal_pages;
 		pthread_mutex_unlock(&c->lock);
 		checkpoint(c, wal_pages);
 		pthread_mutex_lock(&c->lock);

@@ -703,7 +703,7 @@ wal_begins_anew_while_messages_keep_coming(void)
 	fixture_start(&f);
 	fixture_put(&f, "a", "x");
 	before = wal_restarts(log_change_path(f.log));
-	/* at 64 MiB or soon after */
+	/* at 8 MiB or soon after */
 	while (wal_restarts(log_change_path(f.log)) == before && n++ < 6000)
 		CU_ASSERT_EQUAL_FATAL(
 		    fixture_append(&f, &m, &result, 1), RC_OK);
@@ -711,6 +711,34 @@ wal_begins_anew_while_messages_keep_coming(void)
 	CU_ASSERT_EQUAL(log_figures(f.r, &figures, &f.e), RC_OK);
 	CU_ASSERT(figures.file_bytes > 1 << 20);
 	CU_ASSERT_EQUAL(figures.messages, (uint64_t)n + 1);
+	fixture_fini(&f);
+}
+
+static off_t
+size_of_file(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 ? st.st_size : -1;
+}
+
+static void
+wal_in_use_gets_its_length_beforehand(void)
+{
+	const off_t length = 9 << 20;
+	struct fixture f;
+	int n = 0;
+
+	fixture_start(&f);
+	fixture_put(&f, "a", "x");
+	CU_ASSERT(size_of_file(log_change_path(f.log)) < length);
+	while (size_of_file(log_change_path(f.log)) < length && n++ < 6000)
+		fixture_put(&f, "a", "x");
+	CU_ASSERT_EQUAL(size_of_file(log_change_path(f.log)), length);
+	/* zeros are no messages, to whoever opens it anew */
+	CU_ASSERT_EQUAL(
+	    fixture_int(&f, "SELECT count(*) FROM message"), n + 1);
+	CU_ASSERT_EQUAL(fixture_put(&f, "a", "x"), (uint64_t)n + 2);
 	fixture_fini(&f);
 }
 
@@ -774,6 +802,8 @@ CU_TestInfo test_log_writer[] = {
     {"channel_that_others_deleted_is_made_again",
         channel_that_others_deleted_is_made_again},
     {"want_of_memory_stores_nothing", want_of_memory_stores_nothing},
+    {"wal_in_use_gets_its_length_beforehand",
+        wal_in_use_gets_its_length_beforehand},
     {"wal_begins_anew_while_messages_keep_coming",
         wal_begins_anew_while_messages_keep_coming},
     CU_TEST_INFO_NULL,

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 
 static bool
-head_is(enum ws_opcode opcode, bool is_deflated, uint64_t bytes,
-    struct slice want)
+head_is(
+    enum ws_opcode opcode, bool is_deflated, uint64_t bytes, struct slice want)
 {
 	char head[WSFRAME_HEAD_MAX_BYTES];
 	size_t n = wsframe_put_head(head, opcode, is_deflated, bytes);
@@ -23,8 +23,8 @@ lengths_take_the_shortest_form(void)
 	CU_ASSERT(head_is(WS_TEXT, false, 125, SLICE("\x81\x7d")));
 	CU_ASSERT(head_is(WS_TEXT, false, 126, SLICE("\x81\x7e\0\x7e")));
 	CU_ASSERT(head_is(WS_TEXT, false, 65535, SLICE("\x81\x7e\xff\xff")));
-	CU_ASSERT(head_is(WS_TEXT, false, 65536,
-	    SLICE("\x81\x7f\0\0\0\0\0\1\0\0")));
+	CU_ASSERT(
+	    head_is(WS_TEXT, false, 65536, SLICE("\x81\x7f\0\0\0\0\0\1\0\0")));
 	CU_ASSERT(head_is(WS_TEXT, false, UINT64_C(0x0102030405060708),
 	    SLICE("\x81\x7f\1\2\3\4\5\6\7\x08")));
 }
@@ -69,9 +69,11 @@ close_tells_status_and_reason(void)
 {
 	CU_ASSERT(close_is(0, SLICE("not told"), SLICE("\x88\0")));
 	CU_ASSERT(close_is(1000, SLICE(""), SLICE("\x88\2\3\xe8")));
-	CU_ASSERT(close_is(1000, (struct slice){NULL, 0},
-	    SLICE("\x88\2\3\xe8")));
-	CU_ASSERT(close_is(4999, SLICE("bye"), SLICE("\x88\5\x13\x87" "bye")));
+	CU_ASSERT(
+	    close_is(1000, (struct slice){NULL, 0}, SLICE("\x88\2\3\xe8")));
+	CU_ASSERT(close_is(4999, SLICE("bye"),
+	    SLICE("\x88\5\x13\x87"
+	          "bye")));
 }
 
 static void
@@ -93,8 +95,11 @@ long_reason_is_cut_where_a_character_ends(void)
 		buf_fini(&b);
 	}
 	/* what isn't UTF-8 must not reach the peer, who would fail */
-	CU_ASSERT(close_is(1011, SLICE("ab\xff" "cd"),
-	    SLICE("\x88\4\3\xf3" "ab")));
+	CU_ASSERT(close_is(1011,
+	    SLICE("ab\xff"
+	          "cd"),
+	    SLICE("\x88\4\3\xf3"
+	          "ab")));
 }
 
 static void

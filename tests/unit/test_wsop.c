@@ -108,11 +108,13 @@ each_op_is_read(void)
 	CU_ASSERT(means(" { \"op\" : \"unsubscribe\", \"channel\" : \"a/**\" }",
 	    "unsubscribe a/**"));
 	CU_ASSERT(means("{\"op\":\"ping\"}", "ping"));
-	CU_ASSERT(means("{\"op\":\"publish\",\"channel\":\"/a\",\"data\":\"x\"}",
-	    "publish a|||x|text"));
-	CU_ASSERT(means("{\"data\":{ \"n\" : 1 },\"id\":\"i\",\"op\":\"publish\","
-	    "\"event\":\"e\",\"channel\":\"a\",\"ref\":[1, 2]}",
-	    "publish a|e|i|{\"n\":1}|json ref [1,2]"));
+	CU_ASSERT(
+	    means("{\"op\":\"publish\",\"channel\":\"/a\",\"data\":\"x\"}",
+	        "publish a|||x|text"));
+	CU_ASSERT(
+	    means("{\"data\":{ \"n\" : 1 },\"id\":\"i\",\"op\":\"publish\","
+	          "\"event\":\"e\",\"channel\":\"a\",\"ref\":[1, 2]}",
+	        "publish a|e|i|{\"n\":1}|json ref [1,2]"));
 	CU_ASSERT(means("{\"o\\u0070\":\"p\\u0069ng\",\"unknown\":1}", "ping"));
 }
 
@@ -129,15 +131,15 @@ subscription_begins_where_it_is_told(void)
 	CU_ASSERT(means(SUBSCRIBE "\"since\":\"now\"}", "subscribe a now"));
 	CU_ASSERT(means(SUBSCRIBE "\"since\":null}", "subscribe a now"));
 	CU_ASSERT(means(SUBSCRIBE "\"last\":0}", "subscribe a last 0"));
-	CU_ASSERT(means(SUBSCRIBE "\"last\":4294967295}",
-	    "subscribe a last 4294967295"));
+	CU_ASSERT(means(
+	    SUBSCRIBE "\"last\":4294967295}", "subscribe a last 4294967295"));
 	CU_ASSERT(means(SUBSCRIBE "\"last\":null}", "subscribe a now"));
-	CU_ASSERT(means(SUBSCRIBE "\"since\":7,\"last\":3}",
-	    "subscribe a since 7"));
-	CU_ASSERT(means(SUBSCRIBE "\"last\":3,\"since\":\"now\"}",
-	    "subscribe a now"));
-	CU_ASSERT(means(SUBSCRIBE "\"last\":3,\"since\":null}",
-	    "subscribe a last 3"));
+	CU_ASSERT(
+	    means(SUBSCRIBE "\"since\":7,\"last\":3}", "subscribe a since 7"));
+	CU_ASSERT(means(
+	    SUBSCRIBE "\"last\":3,\"since\":\"now\"}", "subscribe a now"));
+	CU_ASSERT(means(
+	    SUBSCRIBE "\"last\":3,\"since\":null}", "subscribe a last 3"));
 }
 
 static void
@@ -151,8 +153,8 @@ bad_beginnings_are_refused(void)
 	char text[200];
 
 	for (size_t i = 0; i < COUNT(since); i++) {
-		snprintf(text, sizeof text, SUBSCRIBE "\"since\":%s}",
-		    since[i]);
+		snprintf(
+		    text, sizeof text, SUBSCRIBE "\"since\":%s}", since[i]);
 		CU_ASSERT(fails(text, i == 4 ? "epoch" : "cursor"));
 	}
 	for (size_t i = 0; i < COUNT(last); i++) {
@@ -178,8 +180,8 @@ what_is_no_op_is_refused_with_what_would_be(void)
 	CU_ASSERT(fails("{\"op\":\"ping\"} x", ""));
 	CU_ASSERT(fails(SUBSCRIBE "\"channel\":\"a*\"}", "'*'"));
 	CU_ASSERT(fails("{\"op\":\"subscribe\"}", "\"channel\" must be"));
-	CU_ASSERT(fails("{\"op\":\"subscribe\",\"channel\":5}",
-	    "\"channel\" must be"));
+	CU_ASSERT(fails(
+	    "{\"op\":\"subscribe\",\"channel\":5}", "\"channel\" must be"));
 	CU_ASSERT(fails("{\"op\":\"unsubscribe\",\"channel\":null}",
 	    "\"channel\" must be"));
 	CU_ASSERT(fails("{\"op\":\"unsubscribe\",\"channel\":\"\"}", "empty"));
@@ -190,26 +192,29 @@ published_message_is_checked_like_any_other(void)
 {
 	struct said s;
 
-	CU_ASSERT(fails("{\"op\":\"publish\",\"data\":1}",
-	    "no \"channel\""));
+	CU_ASSERT(fails("{\"op\":\"publish\",\"data\":1}", "no \"channel\""));
 	CU_ASSERT(fails("{\"op\":\"publish\",\"channel\":null,\"data\":1}",
 	    "no \"channel\""));
-	CU_ASSERT(fails("{\"op\":\"publish\",\"channel\":\"a\"}",
-	    "no \"data\""));
-	CU_ASSERT(fails("{\"op\":\"publish\",\"channel\":\"a/*\",\"data\":1}",
-	    "'*'"));
+	CU_ASSERT(
+	    fails("{\"op\":\"publish\",\"channel\":\"a\"}", "no \"data\""));
+	CU_ASSERT(fails(
+	    "{\"op\":\"publish\",\"channel\":\"a/*\",\"data\":1}", "'*'"));
 	CU_ASSERT(fails("{\"op\":\"publish\",\"channel\":1,\"data\":1}",
 	    "\"channel\" must be a string"));
 	CU_ASSERT(fails("{\"op\":\"publish\",\"channel\":\"a\",\"data\":1,"
-	    "\"id\":\"\\n\"}", "control"));
-	say(&s, SLICE("{\"op\":\"publish\",\"channel\":\"$sys\",\"data\":1,"
-	              "\"ref\":3}"));
+	                "\"id\":\"\\n\"}",
+	    "control"));
+	say(&s,
+	    SLICE("{\"op\":\"publish\",\"channel\":\"$sys\",\"data\":1,"
+	          "\"ref\":3}"));
 	CU_ASSERT_EQUAL(s.rc, RC_DENIED);
 	CU_ASSERT(slice_is(s.op.ref, SLICE("3")));
 	free(s.text);
-	say(&s, SLICE("{\"op\":\"publish\",\"channel\":\"a\",\"data\":\""
-	    "0123456789012345678901234567890123456789012345678901234567890123"
-	    "4\"}"));
+	say(&s,
+	    SLICE("{\"op\":\"publish\",\"channel\":\"a\",\"data\":\""
+	          "012345678901234567890123456789012345678901234567890123456789"
+	          "0123"
+	          "4\"}"));
 	CU_ASSERT_EQUAL(s.rc, RC_TOO_LARGE);
 	free(s.text);
 }
@@ -226,8 +231,7 @@ ref_is_known_whatever_else_is_wrong(void)
 	CU_ASSERT(means("{\"op\":\"no\",\"ref\":\"x\"}",
 	    "BAD: \"op\" must be \"subscribe\", \"unsubscribe\","
 	    " \"publish\" or \"ping\" ref \"x\""));
-	CU_ASSERT(means("{\"ref\":1,\"op\":\"ping\",\"ref\":2}",
-	    "ping ref 2"));
+	CU_ASSERT(means("{\"ref\":1,\"op\":\"ping\",\"ref\":2}", "ping ref 2"));
 }
 
 static void
@@ -237,8 +241,8 @@ ref_is_bounded(void)
 	struct said s;
 
 	for (int n = 254; n <= 255; n++) {
-		snprintf(text, sizeof text, "{\"op\":\"ping\",\"ref\":\"%0*d\"}",
-		    n, 7);
+		snprintf(text, sizeof text,
+		    "{\"op\":\"ping\",\"ref\":\"%0*d\"}", n, 7);
 		say(&s, slice_of(text));
 		CU_ASSERT_EQUAL(s.rc, n == 254 ? RC_OK : RC_BAD);
 		CU_ASSERT((s.op.ref.p == NULL) == (n == 255));
@@ -249,8 +253,8 @@ ref_is_bounded(void)
 static void
 every_truncation_is_refused(void)
 {
-	struct slice text = SLICE(
-	    "{\"op\":\"publish\",\"channel\":\"\\u00e9\",\"data\":[1]}");
+	struct slice text =
+	    SLICE("{\"op\":\"publish\",\"channel\":\"\\u00e9\",\"data\":[1]}");
 	struct said s;
 
 	for (size_t n = 0; n <= text.n; n++) {
@@ -274,8 +278,8 @@ frame_is(struct buf *b, const char *want)
 	    memcmp(b->p + head_n, want, text.n) == 0;
 
 	if (is_same) {
-		CU_ASSERT_EQUAL(json_compact(b->p + head_n, &text.n, NULL),
-		    RC_OK);
+		CU_ASSERT_EQUAL(
+		    json_compact(b->p + head_n, &text.n, NULL), RC_OK);
 	} else {
 		fprintf(stderr, "\n%.*s\n", (int)b->n, b->p);
 	}
@@ -292,8 +296,8 @@ answers_tell_the_ref_and_the_cursor(void)
 
 	buf_init(&b, 0);
 	wsop_add_ok(&b, SLICE("7"), 124, 0x9f3a1c22);
-	CU_ASSERT(frame_is(&b,
-	    "{\"op\":\"ok\",\"ref\":7,\"cursor\":\"124.9f3a1c22\"}"));
+	CU_ASSERT(frame_is(
+	    &b, "{\"op\":\"ok\",\"ref\":7,\"cursor\":\"124.9f3a1c22\"}"));
 	wsop_add_ok(&b, none, 0, 1);
 	CU_ASSERT(frame_is(&b, "{\"op\":\"ok\",\"cursor\":\"0.00000001\"}"));
 	wsop_add_published(&b, SLICE("\"r\""), SLICE("a\"b"), 3, 1, false);
@@ -317,15 +321,15 @@ news_tell_the_cursor(void)
 
 	buf_init(&b, 0);
 	wsop_add_gap(&b, none, 5, 1);
-	CU_ASSERT(frame_is(&b,
-	    "{\"op\":\"gap\",\"gap\":true,\"cursor\":\"5.00000001\"}"));
+	CU_ASSERT(frame_is(
+	    &b, "{\"op\":\"gap\",\"gap\":true,\"cursor\":\"5.00000001\"}"));
 	wsop_add_gap(&b, SLICE("a/*"), 5, 1);
 	CU_ASSERT(frame_is(&b,
 	    "{\"op\":\"gap\",\"gap\":true,\"channel\":\"a/*\","
 	    "\"cursor\":\"5.00000001\"}"));
 	wsop_add_heartbeat(&b, 5, 1);
-	CU_ASSERT(frame_is(&b,
-	    "{\"op\":\"heartbeat\",\"cursor\":\"5.00000001\"}"));
+	CU_ASSERT(
+	    frame_is(&b, "{\"op\":\"heartbeat\",\"cursor\":\"5.00000001\"}"));
 }
 
 static void
@@ -368,9 +372,10 @@ frames_follow_each_other_in_a_buffer(void)
 /* ---- messages ---- */
 
 /* What stands around the data of message_of(). */
-#define AROUND_BYTES \
-	(sizeof "{'op':'message','seq':124,'channel':'chat/a'," \
-	        "'time':1795324528684,'data':''}" - 1)
+#define AROUND_BYTES                                                           \
+	(sizeof "{'op':'message','seq':124,'channel':'chat/a',"                \
+	        "'time':1795324528684,'data':''}" -                            \
+	    1)
 
 static char data[70000];
 
@@ -379,8 +384,10 @@ static struct message
 message_of(size_t n)
 {
 	memset(data, 'x', sizeof data);
-	return (struct message){.seq = 124, .time_ms = 1795324528684,
-	    .channel = SLICE("chat/a"), .data = {data, n}};
+	return (struct message){.seq = 124,
+	    .time_ms = 1795324528684,
+	    .channel = SLICE("chat/a"),
+	    .data = {data, n}};
 }
 
 static void
@@ -408,7 +415,8 @@ message_is_a_frame_with_the_object(void)
 static void
 every_form_of_length_is_written(void)
 {
-	static const size_t sizes[] = {0, 40, 50, 60, 1000, 65430, 65450, 70000};
+	static const size_t sizes[] = {
+	    0, 40, 50, 60, 1000, 65430, 65450, 70000};
 	struct buf b;
 
 	for (size_t i = 0; i < COUNT(sizes); i++) {
@@ -449,7 +457,7 @@ read_frame(const struct buf *b, struct buf *text)
 	inflater_free(f);
 }
 
-/* Whether the message of n bytes comes deflated; checks that it says the same. */
+/* Whether the message of n bytes comes deflated; it must say the same. */
 static bool
 comes_deflated(struct deflater *d, size_t n, uint8_t window_bits)
 {
@@ -465,8 +473,8 @@ comes_deflated(struct deflater *d, size_t n, uint8_t window_bits)
 	read_frame(&plain, &plain_text);
 	CU_ASSERT(slice_is(buf_slice(&text), buf_slice(&plain_text)));
 	is_deflated = ((unsigned char)b.p[0] & 0x40) != 0;
-	CU_ASSERT(is_deflated ? b.n < plain.n :
-	    slice_is(buf_slice(&b), buf_slice(&plain)));
+	CU_ASSERT(is_deflated ? b.n < plain.n
+	                      : slice_is(buf_slice(&b), buf_slice(&plain)));
 	buf_fini(&b);
 	buf_fini(&plain);
 	buf_fini(&text);
@@ -544,8 +552,7 @@ failing_memory_sticks_in_the_buffer(void)
 	deflater_free(d);
 }
 
-CU_TestInfo test_wsop[] = {
-    {"each_op_is_read", each_op_is_read},
+CU_TestInfo test_wsop[] = {{"each_op_is_read", each_op_is_read},
     {"subscription_begins_where_it_is_told",
         subscription_begins_where_it_is_told},
     {"bad_beginnings_are_refused", bad_beginnings_are_refused},

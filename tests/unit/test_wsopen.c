@@ -8,8 +8,8 @@
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 #define KEY "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-#define REST \
-	"Upgrade: websocket\r\nConnection: Upgrade\r\n" KEY \
+#define REST                                                                   \
+	"Upgrade: websocket\r\nConnection: Upgrade\r\n" KEY                    \
 	"Sec-WebSocket-Version: 13\r\n"
 #define GET "GET /comet/ws HTTP/1.1\r\n"
 #define HOST "Host: a.example\r\n"
@@ -62,8 +62,8 @@ head_ends_with_its_blank_line(void)
 
 	for (size_t n = 0; n <= head.n; n++)
 		for (size_t from = 0; from <= n; from++) {
-			size_t got = wsopen_head_bytes(
-			    (struct slice){head.p, n}, from);
+			size_t got =
+			    wsopen_head_bytes((struct slice){head.p, n}, from);
 
 			/* a look that ended behind the end had found it */
 			if (n < end || from < end) {
@@ -84,7 +84,7 @@ request_is_taken_apart(void)
 	    "hOST:\t a.example:8080 \r\nORIGIN: https://a.example\r\n"
 	    "upgrade: h2c, WebSocket\r\nCONNECTION: keep-alive, UPGRADE\r\n"
 	    "X-Forwarded-For: 10.0.0.1\r\n"
-	    "x-forwarded-for: 10.0.0.2, 10.0.0.3 ,\r\n"
+	    "x-forwarded-for: 10.0.0.2, 10.0.0.3 , ,\r\n"
 	    "Cookie: \xc3\xa9=\xff\r\n"
 	    "Sec-WebSocket-Key:dGhlIHNhbXBsZSBub25jZQ==\r\n"
 	    "Sec-WebSocket-Version:13\r\nContent-Length: 0\r\n");
@@ -127,6 +127,8 @@ absolute_target_names_the_host(void)
 	CU_ASSERT_EQUAL(
 	    status_of("GET http://b.example HTTP/1.1\r\n", HOST REST), 400);
 	CU_ASSERT_EQUAL(
+	    status_of("GET http:///ws HTTP/1.1\r\n", HOST REST), 400);
+	CU_ASSERT_EQUAL(
 	    status_of("GET ftp://b.example/ HTTP/1.1\r\n", HOST REST), 400);
 }
 
@@ -157,8 +159,8 @@ request_line_is_checked(void)
 	};
 
 	for (size_t i = 0; i < COUNT(lines); i++)
-		CU_ASSERT_EQUAL(status_of(lines[i].line, HOST REST),
-		    lines[i].status);
+		CU_ASSERT_EQUAL(
+		    status_of(lines[i].line, HOST REST), lines[i].status);
 }
 
 static void
@@ -168,22 +170,31 @@ each_needed_field_is_missed(void)
 	CU_ASSERT_EQUAL(status_of(GET, "Host:\r\n" REST), 400);
 	CU_ASSERT_EQUAL(status_of(GET, HOST), 426);
 	CU_ASSERT_EQUAL(status_of(GET,
-	    HOST "Upgrade: websocket\r\n" KEY
-	         "Sec-WebSocket-Version: 13\r\n"), 426);
+	                    HOST "Upgrade: websocket\r\n" KEY
+	                         "Sec-WebSocket-Version: 13\r\n"),
+	    426);
 	CU_ASSERT_EQUAL(status_of(GET,
-	    HOST "Connection: upgrade\r\n" KEY
-	         "Sec-WebSocket-Version: 13\r\n"), 426);
+	                    HOST "Connection: upgrade\r\n" KEY
+	                         "Sec-WebSocket-Version: 13\r\n"),
+	    426);
+	CU_ASSERT_EQUAL(
+	    status_of(GET,
+	        HOST "Upgrade: websockets\r\nConnection: upgrade\r\n" KEY
+	             "Sec-WebSocket-Version: 13\r\n"),
+	    426);
+	CU_ASSERT_EQUAL(
+	    status_of(
+	        GET, HOST "Upgrade: websocket\r\nConnection: upgrade\r\n" KEY),
+	    426);
+	CU_ASSERT_EQUAL(
+	    status_of(GET,
+	        HOST "Upgrade: websocket\r\nConnection: upgrade\r\n" KEY
+	             "Sec-WebSocket-Version: 8\r\n"),
+	    426);
 	CU_ASSERT_EQUAL(status_of(GET,
-	    HOST "Upgrade: websockets\r\nConnection: upgrade\r\n" KEY
-	         "Sec-WebSocket-Version: 13\r\n"), 426);
-	CU_ASSERT_EQUAL(status_of(GET,
-	    HOST "Upgrade: websocket\r\nConnection: upgrade\r\n" KEY), 426);
-	CU_ASSERT_EQUAL(status_of(GET,
-	    HOST "Upgrade: websocket\r\nConnection: upgrade\r\n" KEY
-	         "Sec-WebSocket-Version: 8\r\n"), 426);
-	CU_ASSERT_EQUAL(status_of(GET,
-	    HOST "Upgrade: websocket\r\nConnection: upgrade\r\n"
-	         "Sec-WebSocket-Version: 13\r\n"), 400);
+	                    HOST "Upgrade: websocket\r\nConnection: upgrade\r\n"
+	                         "Sec-WebSocket-Version: 13\r\n"),
+	    400);
 }
 
 static void
@@ -199,7 +210,8 @@ key_must_be_sixteen_bytes(void)
 		snprintf(fields, sizeof fields,
 		    HOST "Upgrade: websocket\r\nConnection: upgrade\r\n"
 		         "Sec-WebSocket-Version: 13\r\n"
-		         "Sec-WebSocket-Key: %s\r\n", bad[i]);
+		         "Sec-WebSocket-Key: %s\r\n",
+		    bad[i]);
 		CU_ASSERT_EQUAL(status_of(GET, fields), 400);
 	}
 }
@@ -286,7 +298,8 @@ offers_of_deflate_are_negotiated(void)
 	CU_ASSERT(agrees(PD "; client_max_window_bits", "15"));
 	CU_ASSERT(agrees(PD ";client_max_window_bits=8", "15"));
 	CU_ASSERT(agrees(PD " ; server_no_context_takeover ;"
-	    " client_no_context_takeover", "15"));
+	                    " client_no_context_takeover",
+	    "15"));
 	CU_ASSERT(agrees(PD "; server_max_window_bits=10", "10!"));
 	CU_ASSERT(agrees(PD "; server_max_window_bits=\"9\"", "9!"));
 	CU_ASSERT(agrees(PD "; SERVER_MAX_WINDOW_BITS = 15", "15!"));
@@ -301,9 +314,9 @@ first_offer_that_can_be_met_is_taken(void)
 	CU_ASSERT(agrees(PD "; server_max_window_bits=8, " PD, "15"));
 	CU_ASSERT(agrees(PD "; server_max_window_bits=9, " PD, "9!"));
 	CU_ASSERT(agrees(PD ", " PD "; server_max_window_bits=9", "15"));
-	CU_ASSERT(agrees(PD "; foo, " PD "; server_max_window_bits=12",
-	    "12!"));
-	CU_ASSERT(agrees("foo\r\nSec-WebSocket-Extensions: " PD
+	CU_ASSERT(agrees(PD "; foo, " PD "; server_max_window_bits=12", "12!"));
+	CU_ASSERT(agrees(
+	    "foo\r\nSec-WebSocket-Extensions: " PD
 	    "; server_max_window_bits=11\r\nsec-websocket-extensions: " PD,
 	    "11!"));
 }
@@ -422,8 +435,8 @@ refusal_says_what_would_do(void)
 {
 	CU_ASSERT(refusal_has(400, 0, "HTTP/1.1 400 Bad Request\r\n"));
 	CU_ASSERT(refusal_has(400, 0, "\r\nConnection: close\r\n"));
-	CU_ASSERT(refusal_has(400, 0,
-	    "\r\nContent-Type: application/problem+json\r\n"));
+	CU_ASSERT(refusal_has(
+	    400, 0, "\r\nContent-Type: application/problem+json\r\n"));
 	CU_ASSERT(!refusal_has(400, 0, "Upgrade"));
 	CU_ASSERT(!refusal_has(400, 0, "Retry-After"));
 	CU_ASSERT(!refusal_has(400, 0, "Allow"));

@@ -23,7 +23,7 @@ shared_inflater(void)
 	return inflater;
 }
 
-/* What became of a stream: "t:Hello b:.. | pong:.. close:1000. | closed 1000". */
+/* What became of a stream: "t:Hello b:. | pong:. close:1000 | closed 1000". */
 struct trial {
 	struct buf shown, out;
 	struct wsread *r;
@@ -211,8 +211,8 @@ message_is_one_frame(void)
 	    false, SLICE("t:Hello | | open"))); /* RFC 6455, 5.7 */
 	CU_ASSERT(frame_reads(FIN | WS_TEXT, SLICE(""), "t: | | open"));
 	CU_ASSERT(frame_reads(FIN | WS_BINARY, SLICE(""), "b: | | open"));
-	CU_ASSERT(frame_reads(FIN | WS_BINARY, SLICE("\xff\xfe"),
-	    "b:\xff\xfe | | open"));
+	CU_ASSERT(frame_reads(
+	    FIN | WS_BINARY, SLICE("\xff\xfe"), "b:\xff\xfe | | open"));
 }
 
 static void
@@ -257,7 +257,8 @@ large_message_is_read_in_any_pieces(void)
 			if (piece.n > pieces[i])
 				piece.n = pieces[i];
 			CU_ASSERT_EQUAL(wsread_bytes(&t.r, &large, false, piece,
-			    &t.out, &t.peer_status, &t), WSREAD_OPEN);
+			                    &t.out, &t.peer_status, &t),
+			    WSREAD_OPEN);
 		}
 		CU_ASSERT(t.shown.n == 70003 && t.r == NULL);
 		CU_ASSERT(memcmp(t.shown.p + 2, data, 70000) == 0);
@@ -276,8 +277,8 @@ messages_follow_each_other(void)
 	send_frame(&s, FIN | WS_BINARY, SLICE("two"));
 	send_frame(&s, FIN | WS_TEXT, SLICE(""));
 	send_frame(&s, FIN | WS_TEXT, SLICE("three"));
-	CU_ASSERT(sent_reads(&s, false,
-	    SLICE("t:one b:two t: t:three | | open")));
+	CU_ASSERT(
+	    sent_reads(&s, false, SLICE("t:one b:two t: t:three | | open")));
 }
 
 static void
@@ -304,28 +305,28 @@ control_frames_stand_between_fragments(void)
 	send_frame(&s, FIN | WS_PONG, SLICE("unasked"));
 	send_frame(&s, FIN | WS_CONTINUATION, SLICE("lo"));
 	send_frame(&s, FIN | WS_PING, SLICE(""));
-	CU_ASSERT(sent_reads(&s, false,
-	    SLICE("t:Hello | pong:p pong: | open")));
+	CU_ASSERT(
+	    sent_reads(&s, false, SLICE("t:Hello | pong:p pong: | open")));
 }
 
 static void
 fragments_out_of_place_are_refused(void)
 {
-	static const unsigned begins[] = {FIN | WS_TEXT, WS_TEXT,
-	    FIN | WS_BINARY, WS_BINARY};
+	static const unsigned begins[] = {
+	    FIN | WS_TEXT, WS_TEXT, FIN | WS_BINARY, WS_BINARY};
 
-	CU_ASSERT(frame_reads(FIN | WS_CONTINUATION, SLICE("x"),
-	    "| close:1002 | closed"));
-	CU_ASSERT(frame_reads(WS_CONTINUATION, SLICE(""),
-	    "| close:1002 | closed"));
+	CU_ASSERT(frame_reads(
+	    FIN | WS_CONTINUATION, SLICE("x"), "| close:1002 | closed"));
+	CU_ASSERT(
+	    frame_reads(WS_CONTINUATION, SLICE(""), "| close:1002 | closed"));
 	for (size_t i = 0; i < COUNT(begins); i++) {
 		struct sent s = {{0}};
 
 		send_frame(&s, FIN | WS_TEXT, SLICE("a"));
 		send_frame(&s, WS_TEXT, SLICE("b"));
 		send_frame(&s, begins[i], SLICE("c"));
-		CU_ASSERT(sent_reads(&s, false,
-		    SLICE("t:a | close:1002 | closed")));
+		CU_ASSERT(
+		    sent_reads(&s, false, SLICE("t:a | close:1002 | closed")));
 	}
 }
 
@@ -348,25 +349,31 @@ hostile_lengths_allocate_nothing(void)
 {
 	/* 2^63 - 1 bytes, of which one comes; then the top bit; then forms
 	   that are longer than needed */
-	CU_ASSERT(reads(
-	    SLICE("\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff" "keyy" "x"),
+	CU_ASSERT(reads(SLICE("\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff"
+	                      "keyy"
+	                      "x"),
 	    false, SLICE("| close:1009 | closed")));
-	CU_ASSERT(reads(
-	    SLICE("\x82\xff\x80\0\0\0\0\0\0\0" "keyy" "x"),
+	CU_ASSERT(reads(SLICE("\x82\xff\x80\0\0\0\0\0\0\0"
+	                      "keyy"
+	                      "x"),
 	    false, SLICE("| close:1002 | closed")));
-	CU_ASSERT(reads(SLICE("\x82\xff\0\0\0\0\0\0\xff\xff" "keyy" "x"),
+	CU_ASSERT(reads(SLICE("\x82\xff\0\0\0\0\0\0\xff\xff"
+	                      "keyy"
+	                      "x"),
 	    false, SLICE("| close:1002 | closed")));
-	CU_ASSERT(reads(SLICE("\x82\xfe\0\x7d" "keyy" "x"),
+	CU_ASSERT(reads(SLICE("\x82\xfe\0\x7d"
+	                      "keyy"
+	                      "x"),
 	    false, SLICE("| close:1002 | closed")));
 }
 
 static void
 frame_without_a_mask_is_refused(void)
 {
-	CU_ASSERT(reads(SLICE("\x81\5Hello"), false,
-	    SLICE("| close:1002 | closed")));
-	CU_ASSERT(reads(SLICE("\x89\0"), false,
-	    SLICE("| close:1002 | closed")));
+	CU_ASSERT(
+	    reads(SLICE("\x81\5Hello"), false, SLICE("| close:1002 | closed")));
+	CU_ASSERT(
+	    reads(SLICE("\x89\0"), false, SLICE("| close:1002 | closed")));
 }
 
 static void
@@ -383,10 +390,9 @@ reserved_bits_and_opcodes_are_refused(void)
 
 		send_frame(&s, WS_TEXT, SLICE("x"));
 		send_frame(&s, FIN | opcodes[i], SLICE(""));
-		CU_ASSERT(sent_reads(&s, true,
-		    SLICE("| close:1002 | closed")));
-		CU_ASSERT(frame_reads(FIN | opcodes[i], SLICE("xyz"),
-		    "| close:1002 | closed"));
+		CU_ASSERT(sent_reads(&s, true, SLICE("| close:1002 | closed")));
+		CU_ASSERT(frame_reads(
+		    FIN | opcodes[i], SLICE("xyz"), "| close:1002 | closed"));
 	}
 }
 
@@ -398,22 +404,23 @@ text_must_be_utf8(void)
 	static const char *const bad[] = {"\x80", "\xc3\x28", "a\xc3",
 	    "\xe2\x82", "\xf0\x9f\x98", "\xed\xa0\x80", "\xc0\xaf",
 	    "\xe0\x80\xaf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff",
-	    "\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5\xed\xa0\x80" "ed"};
+	    "\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5\xed\xa0\x80"
+	    "ed"};
 
 	CU_ASSERT(frame_reads(FIN | WS_TEXT, SLICE("\xce\xba\xf0\x9f\x98\x80"),
 	    "t:\xce\xba\xf0\x9f\x98\x80 | | open"));
 	for (size_t i = 0; i < COUNT(bad); i++) {
 		struct sent s = {{0}};
 
-		CU_ASSERT(frame_reads(FIN | WS_TEXT, slice_of(bad[i]),
-		    "| close:1007 | closed"));
+		CU_ASSERT(frame_reads(
+		    FIN | WS_TEXT, slice_of(bad[i]), "| close:1007 | closed"));
 		/* across fragments, too */
 		for (size_t n = 0; n <= strlen(bad[i]); n++) {
 			send_frame(&s, WS_TEXT, (struct slice){bad[i], n});
-			send_frame(&s, FIN | WS_CONTINUATION,
-			    slice_of(bad[i] + n));
-			CU_ASSERT(sent_reads(&s, false,
-			    SLICE("| close:1007 | closed")));
+			send_frame(
+			    &s, FIN | WS_CONTINUATION, slice_of(bad[i] + n));
+			CU_ASSERT(sent_reads(
+			    &s, false, SLICE("| close:1007 | closed")));
 		}
 	}
 }
@@ -442,20 +449,21 @@ character_may_lie_across_fragments(void)
 static void
 bad_text_fails_before_the_message_ends(void)
 {
-	static const char *const bad[] = {"ok\xff", "\xf4\x90", "\xed\xa0",
-	    "\xe0\x9f", "\xf0\x8f", "\xc1"};
-	static const char *const unfinished[] = {"ok\xc3", "\xf4\x8f", "\xed",
-	    "\xe0\xa0", "\xf0\x90\x80"};
+	static const char *const bad[] = {
+	    "ok\xff", "\xf4\x90", "\xed\xa0", "\xe0\x9f", "\xf0\x8f", "\xc1"};
+	static const char *const unfinished[] = {
+	    "ok\xc3", "\xf4\x8f", "\xed", "\xe0\xa0", "\xf0\x90\x80"};
 
 	for (size_t i = 0; i < COUNT(bad); i++)
-		CU_ASSERT(frame_reads(WS_TEXT, slice_of(bad[i]),
-		    "| close:1007 | closed"));
+		CU_ASSERT(frame_reads(
+		    WS_TEXT, slice_of(bad[i]), "| close:1007 | closed"));
 	for (size_t i = 0; i < COUNT(unfinished); i++)
-		CU_ASSERT(frame_reads(WS_TEXT, slice_of(unfinished[i]),
-		    "| | half"));
+		CU_ASSERT(
+		    frame_reads(WS_TEXT, slice_of(unfinished[i]), "| | half"));
 	/* before its frame ends: 100 bytes are told, 5 come */
-	CU_ASSERT(reads(SLICE("\x81\xe4\0\0\0\0" "abc\xf4\x90"), false,
-	    SLICE("| close:1007 | closed")));
+	CU_ASSERT(reads(SLICE("\x81\xe4\0\0\0\0"
+	                      "abc\xf4\x90"),
+	    false, SLICE("| close:1007 | closed")));
 }
 
 /* ---- compression ---- */
@@ -466,55 +474,53 @@ compressed_messages_are_read(void)
 	struct sent s = {{0}};
 
 	/* RFC 7692, 7.2.3 */
-	send_frame(&s, FIN | RSV1 | WS_TEXT,
-	    SLICE("\xf2\x48\xcd\xc9\xc9\x07\0"));
+	send_frame(
+	    &s, FIN | RSV1 | WS_TEXT, SLICE("\xf2\x48\xcd\xc9\xc9\x07\0"));
 	send_frame(&s, FIN | RSV1 | WS_BINARY, SLICE("\0"));
 	send_frame(&s, FIN | WS_TEXT, SLICE("plain"));
 	send_frame(&s, RSV1 | WS_TEXT, SLICE("\xf2\x48\xcd"));
 	send_frame(&s, FIN | WS_PING, SLICE(""));
 	send_frame(&s, WS_CONTINUATION, SLICE(""));
 	send_frame(&s, FIN | WS_CONTINUATION, SLICE("\xc9\xc9\x07\0"));
-	CU_ASSERT(sent_reads(&s, true,
-	    SLICE("t:Hello b: t:plain t:Hello | pong: | open")));
+	CU_ASSERT(sent_reads(
+	    &s, true, SLICE("t:Hello b: t:plain t:Hello | pong: | open")));
 }
 
 static void
 compression_is_marked_on_the_first_frame_only(void)
 {
 	static const unsigned later[] = {FIN | RSV1 | WS_CONTINUATION,
-	    RSV1 | WS_CONTINUATION, FIN | RSV1 | WS_PING,
-	    FIN | RSV1 | WS_PONG, FIN | RSV1 | WS_CLOSE};
+	    RSV1 | WS_CONTINUATION, FIN | RSV1 | WS_PING, FIN | RSV1 | WS_PONG,
+	    FIN | RSV1 | WS_CLOSE};
 
 	for (size_t i = 0; i < COUNT(later); i++) {
 		struct sent s = {{0}};
 
 		send_frame(&s, RSV1 | WS_TEXT, SLICE("\xf2\x48\xcd"));
 		send_frame(&s, later[i], SLICE("\xc9\xc9\x07\0"));
-		CU_ASSERT(sent_reads(&s, true,
-		    SLICE("| close:1002 | closed")));
+		CU_ASSERT(sent_reads(&s, true, SLICE("| close:1002 | closed")));
 	}
 	for (unsigned rsv = 1; rsv < 8; rsv++) {
 		struct sent s = {{0}};
 
 		send_frame(&s, FIN | rsv << 4 | WS_TEXT, SLICE("\0"));
 		CU_ASSERT(sent_reads(&s, true,
-		    rsv == 4 ? SLICE("t: | | open") :
-		    SLICE("| close:1002 | closed")));
+		    rsv == 4 ? SLICE("t: | | open")
+		             : SLICE("| close:1002 | closed")));
 	}
 }
 
 static void
 bad_compression_is_refused(void)
 {
-	static const struct slice bad[] = {{"", 0}, {"\xf2\x48", 2},
-	    {"\7", 1}, {"\0\2\0\xfd\xff\xc3\x28\0", 8}};
+	static const struct slice bad[] = {{"", 0}, {"\xf2\x48", 2}, {"\7", 1},
+	    {"\0\2\0\xfd\xff\xc3\x28\0", 8}};
 
 	for (size_t i = 0; i < COUNT(bad); i++) {
 		struct sent s = {{0}};
 
 		send_frame(&s, FIN | RSV1 | WS_TEXT, bad[i]);
-		CU_ASSERT(sent_reads(&s, true,
-		    SLICE("| close:1007 | closed")));
+		CU_ASSERT(sent_reads(&s, true, SLICE("| close:1007 | closed")));
 	}
 }
 
@@ -537,8 +543,9 @@ limit_counts_what_was_inflated(void)
 		buf_add_text(&want, "b:");
 		buf_add(&want, zeros, n);
 		buf_add_text(&want, " | | open");
-		CU_ASSERT(sent_reads(&s, true, n > LIMIT ?
-		    SLICE("| close:1009 | closed") : buf_slice(&want)));
+		CU_ASSERT(sent_reads(&s, true,
+		    n > LIMIT ? SLICE("| close:1009 | closed")
+		              : buf_slice(&want)));
 		buf_fini(&want);
 	}
 	buf_fini(&small);
@@ -556,8 +563,7 @@ pings_are_answered_in_order(void)
 	send_frame(&s, FIN | WS_PING, SLICE("1"));
 	send_frame(&s, FIN | WS_PING, SLICE(""));
 	send_frame(&s, FIN | WS_PING, SLICE("3"));
-	CU_ASSERT(sent_reads(&s, false,
-	    SLICE("| pong:1 pong: pong:3 | open")));
+	CU_ASSERT(sent_reads(&s, false, SLICE("| pong:1 pong: pong:3 | open")));
 	CU_ASSERT(reads(SLICE("\x89\xfe\0\x7e\0\0\0\0"), false,
 	    SLICE("| close:1002 | closed")));
 	CU_ASSERT(frame_reads(WS_PING, SLICE("x"), "| close:1002 | closed"));
@@ -613,8 +619,8 @@ close_reads(unsigned status, struct slice reason, const char *want)
 	char payload[125] = {(char)(status >> 8), (char)status};
 
 	memcpy(payload + 2, reason.p, reason.n);
-	return frame_reads(FIN | WS_CLOSE,
-	    (struct slice){payload, 2 + reason.n}, want);
+	return frame_reads(
+	    FIN | WS_CLOSE, (struct slice){payload, 2 + reason.n}, want);
 }
 
 static void
@@ -624,8 +630,8 @@ close_is_answered_with_its_status(void)
 	    1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999};
 	char want[60];
 
-	CU_ASSERT(frame_reads(FIN | WS_CLOSE, SLICE(""),
-	    "| close | closed 1005"));
+	CU_ASSERT(
+	    frame_reads(FIN | WS_CLOSE, SLICE(""), "| close | closed 1005"));
 	for (size_t i = 0; i < COUNT(good); i++) {
 		snprintf(want, sizeof want, "| close:%u | closed %u", good[i],
 		    good[i]);
@@ -641,10 +647,10 @@ close_with_a_bad_status_is_refused(void)
 	    1100, 2000, 2999, 5000, 65535};
 
 	for (size_t i = 0; i < COUNT(bad); i++)
-		CU_ASSERT(close_reads(bad[i], SLICE(""),
-		    "| close:1002 | closed"));
-	CU_ASSERT(frame_reads(FIN | WS_CLOSE, SLICE("\3"),
-	    "| close:1002 | closed"));
+		CU_ASSERT(
+		    close_reads(bad[i], SLICE(""), "| close:1002 | closed"));
+	CU_ASSERT(
+	    frame_reads(FIN | WS_CLOSE, SLICE("\3"), "| close:1002 | closed"));
 }
 
 static void
@@ -652,12 +658,13 @@ reason_of_a_close_is_utf8_in_any_pieces(void)
 {
 	char longest[123];
 
-	CU_ASSERT(close_reads(1000, SLICE("x\xc3\xa9y\xc3\xa9"),
-	    "| close:1000 | closed 1000"));
-	CU_ASSERT(close_reads(1000, SLICE("abc\xff" "d"),
+	CU_ASSERT(close_reads(
+	    1000, SLICE("x\xc3\xa9y\xc3\xa9"), "| close:1000 | closed 1000"));
+	CU_ASSERT(close_reads(1000,
+	    SLICE("abc\xff"
+	          "d"),
 	    "| close:1007 | closed"));
-	CU_ASSERT(close_reads(1000, SLICE("abc\xc3"),
-	    "| close:1007 | closed"));
+	CU_ASSERT(close_reads(1000, SLICE("abc\xc3"), "| close:1007 | closed"));
 	memset(longest, 'x', sizeof longest);
 	CU_ASSERT(close_reads(1000, (struct slice){longest, sizeof longest},
 	    "| close:1000 | closed 1000"));
@@ -674,8 +681,8 @@ nothing_is_read_behind_a_close(void)
 	send_frame(&s, FIN | WS_CLOSE, SLICE("\3\xe8"));
 	send_frame(&s, FIN | WS_CONTINUATION, SLICE("c"));
 	send_frame(&s, FIN | WS_PING, SLICE("q"));
-	CU_ASSERT(sent_reads(&s, false,
-	    SLICE("t:a | pong:p close:1000 | closed 1000")));
+	CU_ASSERT(sent_reads(
+	    &s, false, SLICE("t:a | pong:p close:1000 | closed 1000")));
 }
 
 static void
@@ -738,8 +745,8 @@ refused_message_is_the_last(void)
 	send_frame(&s, FIN | WS_TEXT, SLICE("3"));
 	feed(&t, false, buf_slice(&s.b));
 	show_result(&t);
-	CU_ASSERT(slice_is(buf_slice(&t.shown),
-	    SLICE("t:1 t:2 | pong:p | dropped")));
+	CU_ASSERT(
+	    slice_is(buf_slice(&t.shown), SLICE("t:1 t:2 | pong:p | dropped")));
 	trial_fini(&t);
 	buf_fini(&s.b);
 }
@@ -772,8 +779,8 @@ failing_memory_closes_with_1011(void)
 
 	send_frame(&s, WS_TEXT, SLICE("Hel"));
 	send_frame(&s, FIN | WS_CONTINUATION, SLICE("lo"));
-	send_frame(&s, FIN | RSV1 | WS_TEXT,
-	    SLICE("\xf2\x48\xcd\xc9\xc9\x07\0"));
+	send_frame(
+	    &s, FIN | RSV1 | WS_TEXT, SLICE("\xf2\x48\xcd\xc9\xc9\x07\0"));
 	shared_inflater();
 	for (; has_failed && tried < 20; tried++) {
 		struct wsread_rules now = rules;
@@ -787,10 +794,9 @@ failing_memory_closes_with_1011(void)
 		t.result = wsread_bytes(&t.r, &now, true, buf_slice(&s.b),
 		    &t.out, &t.peer_status, &t);
 		has_failed = fail_alloc_end();
-		CU_ASSERT_EQUAL(t.result,
-		    has_failed ? WSREAD_CLOSED : WSREAD_OPEN);
-		CU_ASSERT(!has_failed ||
-		    memcmp(t.out.p + 2, "\3\xf3", 2) == 0);
+		CU_ASSERT_EQUAL(
+		    t.result, has_failed ? WSREAD_CLOSED : WSREAD_OPEN);
+		CU_ASSERT(!has_failed || memcmp(t.out.p + 2, "\3\xf3", 2) == 0);
 		trial_fini(&t);
 	}
 	CU_ASSERT_EQUAL(tried, 4); /* the reader, data, inflated data */
@@ -800,8 +806,7 @@ failing_memory_closes_with_1011(void)
 	inflater = NULL;
 }
 
-CU_TestInfo test_wsread[] = {
-    {"message_is_one_frame", message_is_one_frame},
+CU_TestInfo test_wsread[] = {{"message_is_one_frame", message_is_one_frame},
     {"every_form_of_length_is_read", every_form_of_length_is_read},
     {"large_message_is_read_in_any_pieces",
         large_message_is_read_in_any_pieces},

@@ -35,14 +35,14 @@ size_t wsopen_head_bytes(struct slice bytes, size_t from);
 /*
  * Parses a whole head (changed in place; borrowed by o).  Field names ignore
  * case; repeated Sec-WebSocket-Extensions are one list.  RC_BAD, with o->status
- * and a text that says what to change: not HTTP/1.1 (505), not GET (405), not an
- * upgrade to websocket (426), version other than 13 (426); and 400: a key that
- * isn't 16 bytes in base64, control characters, no Host, obsolete line folding,
- * a repeated Host, Origin, Key or Version, a malformed list of extensions (RFC
- * 6455, 9.1), a body.  Of the offers of permessage-deflate the first that can be
- * met is taken (with server_max_window_bits=8 none can: zlib has no such window);
- * one with an unknown, repeated or bad parameter is passed over (RFC 7692, 5.1,
- * 7.1).  can_deflate false: none is taken.
+ * and a text that says what to change: not HTTP/1.1 (505), not GET (405), not
+ * an upgrade to websocket (426), version other than 13 (426); and 400: a key
+ * that isn't 16 bytes in base64, control characters, no Host, obsolete line
+ * folding, a repeated Host, Origin, Key or Version, a malformed list of
+ * extensions (RFC 6455, 9.1), a body.  Of the offers of permessage-deflate the
+ * first that can be met is taken (with server_max_window_bits=8 none can: zlib
+ * has no such window); one with an unknown, repeated or bad parameter is passed
+ * over (RFC 7692, 5.1, 7.1).  can_deflate false: none is taken.
  */
 enum rc wsopen_parse(struct wsopen *o, char *head, size_t n, bool can_deflate,
     struct err *e) MUST_CHECK;

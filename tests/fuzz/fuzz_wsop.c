@@ -36,7 +36,7 @@ check_frame(struct buf *b)
 	buf_init(&text, 0);
 	if (is_deflated)
 		CHECK(inflater_add(inflater, &text,
-		    slice_after(buf_slice(b), n), NULL) == RC_OK);
+		          slice_after(buf_slice(b), n), NULL) == RC_OK);
 	else
 		buf_add(&text, b->p + n, b->n - n);
 	CHECK(json_compact(text.p, &text.n, NULL) == RC_OK);
@@ -115,8 +115,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size > 0)
 		memcpy(text, data, size);
 	rc = wsop_parse(text, size, &limits, &op, &err);
-	CHECK(op.ref.p == NULL ? op.ref.n == 0 :
-	    op.ref.n > 0 && op.ref.n <= 256);
+	CHECK(
+	    op.ref.p == NULL ? op.ref.n == 0 : op.ref.n > 0 && op.ref.n <= 256);
 	if (rc == RC_OK)
 		check_parsed(&op, limits.message_bytes);
 	else

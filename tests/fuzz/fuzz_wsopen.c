@@ -17,13 +17,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void
 check_within(struct slice s, const char *head, size_t n)
 {
-	CHECK(s.p == NULL ? s.n == 0 :
-	    s.p >= head && s.n <= n && s.p + s.n <= head + n);
+	CHECK(s.p == NULL ? s.n == 0
+	                  : s.p >= head && s.n <= n && s.p + s.n <= head + n);
 }
 
 static void
-check_opened(const struct wsopen *o, const char *head, size_t n,
-    bool can_deflate)
+check_opened(
+    const struct wsopen *o, const char *head, size_t n, bool can_deflate)
 {
 	check_within(o->path, head, n);
 	check_within((struct slice){o->query, o->query_n}, head, n);
@@ -34,8 +34,7 @@ check_opened(const struct wsopen *o, const char *head, size_t n,
 	CHECK(o->path.p != NULL && o->path.n > 0 && o->path.p[0] == '/');
 	CHECK(o->query != NULL && o->host.n > 0 && o->key.n == 24);
 	CHECK(can_deflate || !o->has_deflate);
-	CHECK(!o->has_deflate ||
-	    (o->window_bits >= 9 && o->window_bits <= 15));
+	CHECK(!o->has_deflate || (o->window_bits >= 9 && o->window_bits <= 15));
 	CHECK(o->has_deflate || !o->is_window_asked);
 }
 
@@ -47,8 +46,8 @@ check_answer(const struct buf *b, bool has_body)
 
 	CHECK(b->rc == RC_OK && n > 0 && (has_body || n == b->n));
 	for (size_t i = 0; i < n; i++)
-		CHECK((b->p[i] >= ' ' && b->p[i] < 0x7f) ||
-		    b->p[i] == '\r' || b->p[i] == '\n');
+		CHECK((b->p[i] >= ' ' && b->p[i] < 0x7f) || b->p[i] == '\r' ||
+		    b->p[i] == '\n');
 }
 
 /* Looking again at what is new finds the same end. */

@@ -23,7 +23,7 @@ static struct inflater *inflater;
 struct run {
 	const struct wsread_rules *rules;
 	bool has_deflate;
-	unsigned drop_at;       /* the message that is refused; 0: none */
+	unsigned drop_at; /* the message that is refused; 0: none */
 	struct buf messages, out;
 	enum wsread_result result;
 	uint16_t peer_status;
@@ -113,8 +113,8 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	unsigned options = size > 0 ? data[0] : 0;
-	struct wsread_rules rules = {.message_bytes = 65536,
-	    .message = on_message};
+	struct wsread_rules rules = {
+	    .message_bytes = 65536, .message = on_message};
 	struct run whole = {.rules = &rules}, pieces;
 	struct slice bytes = {(const char *)data + 1, size > 0 ? size - 1 : 0};
 

@@ -38,6 +38,8 @@ buf_room(struct buf *b, size_t n)
 	if (b->cap - b->n >= n && b->p != NULL)
 		return b->p + b->n;
 	cap = b->cap < 128 ? 256 : b->cap * 2;
+	if (cap > most)
+		cap = most;
 	if (cap < b->n + n)
 		cap = b->n + n;
 	p = realloc(b->p, cap);

@@ -19,7 +19,8 @@ struct buf {
 	enum rc rc;             /* RC_OK, RC_NOMEM or RC_TOO_LARGE */
 };
 
-/* An empty buffer of at most limit_bytes (0: unbounded).  Allocates nothing. */
+/* An empty buffer of at most limit_bytes (0: unbounded), of content and of
+   memory.  Allocates nothing. */
 void buf_init(struct buf *b, size_t limit_bytes);
 
 /* Frees the bytes; b is as after buf_init with the same bound. */

@@ -106,6 +106,8 @@ hub_subscribe(struct reader *r, struct slice pattern, struct hub_start *start,
 		r->gap_told = start->gap_known;
 	if ((is_only && start->after != at) || is_back)
 		move_to(r, start->after);
+	else if (r->state == READER_PAGING)
+		move_to(r, at); /* the page under way knows nothing of it */
 	return RC_OK;
 }
 

@@ -60,11 +60,21 @@ ws_fini(struct ws *w)
 /* ---- lifetime ---- */
 
 static void
+lookup_free(struct ws_lookup *l)
+{
+	if (l == NULL)
+		return;
+	reading_fini(&l->rd);
+	free(l);
+}
+
+static void
 connection_free(struct ws_connection *c)
 {
 	struct ws_later *l;
 
 	wspublish_drop(c);
+	lookup_free(c->lookup);
 	while ((l = c->first) != NULL) {
 		c->first = l->next;
 		free(l);
@@ -244,13 +254,6 @@ subscribe(struct ws_connection *c, struct slice pattern, struct slice ref,
 	say(c, &b);
 }
 
-static void
-lookup_free(struct ws_lookup *l)
-{
-	reading_fini(&l->rd);
-	free(l);
-}
-
 /* On a thread of the pool. */
 static void
 look_up(uv_work_t *work)
@@ -288,9 +291,7 @@ looked_up(uv_work_t *work, int status)
 
 	(void)status;
 	l->is_done = true;
-	if (c->reader == NULL)
-		lookup_free(l);
-	else
+	if (c->reader != NULL)
 		ws_proceed(c);
 	ws_unhold(c);
 }

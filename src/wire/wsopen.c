@@ -2,6 +2,7 @@
 
 #include "wire/http.h"
 #include "wire/query.h"
+#include "wire/wsextension.h"
 
 #include <openssl/evp.h>
 #include <openssl/sha.h>
@@ -9,8 +10,6 @@
 
 #define KEY_BYTES 24 /* of 16 bytes in base64 */
 #define ACCEPT_BYTES 28
-#define WINDOW_BITS_MIN 9 /* zlib has no window of 8 bits */
-#define WINDOW_BITS_MAX 15
 
 /* What is being read, and what only the reading needs to know. */
 struct opening {
@@ -28,8 +27,8 @@ refuse(struct opening *g, int status, const char *why)
 	return err_set(g->e, RC_BAD, "%s", why);
 }
 
-static bool
-is_word(struct slice s, const char *word)
+bool
+wsopen_is_word(struct slice s, const char *word)
 {
 	return s.n == strlen(word) && strncasecmp(s.p, word, s.n) == 0;
 }
@@ -40,8 +39,8 @@ is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
-static struct slice
-trim(struct slice s)
+struct slice
+wsopen_trim(struct slice s)
 {
 	while (s.n > 0 && is_blank(s.p[0]))
 		s = slice_after(s, 1);
@@ -50,8 +49,8 @@ trim(struct slice s)
 	return s;
 }
 
-static bool
-is_token_char(char c)
+bool
+wsopen_is_token_char(char c)
 {
 	char lower = (char)(c | 0x20);
 
@@ -60,13 +59,12 @@ is_token_char(char c)
 	return c != 0 && strchr("!#$%&'*+-.^_`|~", c) != NULL;
 }
 
-/* Takes the token (RFC 9110, 5.6.2) that *s begins with; n == 0: none. */
-static struct slice
-take_token(struct slice *s)
+struct slice
+wsopen_take_token(struct slice *s)
 {
 	struct slice token = {s->p, 0};
 
-	while (token.n < s->n && is_token_char(token.p[token.n]))
+	while (token.n < s->n && wsopen_is_token_char(token.p[token.n]))
 		token.n++;
 	*s = slice_after(*s, token.n);
 	return token;
@@ -92,7 +90,7 @@ static bool
 list_has(struct slice list, const char *word)
 {
 	while (list.n > 0)
-		if (is_word(trim(cut(&list, ',')), word))
+		if (wsopen_is_word(wsopen_trim(cut(&list, ',')), word))
 			return true;
 	return false;
 }
@@ -108,132 +106,6 @@ wsopen_head_bytes(struct slice bytes, size_t from)
 		return 0;
 	at = memmem(bytes.p + from, bytes.n - from, end.p, end.n);
 	return at == NULL ? 0 : (size_t)(at - bytes.p) + end.n;
-}
-
-/* ---- permessage-deflate (RFC 7692, 7.1) ---- */
-
-/* One offer while its parameters are read. */
-struct offer {
-	bool is_deflate;
-	bool is_bad;   /* a parameter is unknown, repeated or bad */
-	unsigned seen; /* which parameters: bits as in offer_params */
-	uint8_t window_bits;
-};
-
-static const char *const offer_params[] = {"server_no_context_takeover",
-    "client_no_context_takeover", "server_max_window_bits",
-    "client_max_window_bits"};
-
-enum { SERVER_WINDOW = 2, CLIENT_WINDOW = 3, PARAMS = 4 };
-
-/* 8 to 15, without leading zeros; else 0. */
-static uint8_t
-window_bits(struct slice value)
-{
-	if (value.n == 1 && (value.p[0] == '8' || value.p[0] == '9'))
-		return (uint8_t)(value.p[0] - '0');
-	if (value.n == 2 && value.p[0] == '1' && value.p[1] >= '0' &&
-	    value.p[1] <= '5')
-		return (uint8_t)(10 + value.p[1] - '0');
-	return 0;
-}
-
-/* value.p == NULL: the parameter has none. */
-static void
-offer_add(struct offer *offer, struct slice name, struct slice value)
-{
-	unsigned which = 0;
-	bool has_value = value.p != NULL;
-	uint8_t bits = has_value ? window_bits(value) : 0;
-
-	while (which < PARAMS && !is_word(name, offer_params[which]))
-		which++;
-	if (which == PARAMS || (offer->seen & 1u << which) != 0) {
-		offer->is_bad = true;
-		return;
-	}
-	offer->seen |= 1u << which;
-	if (which == SERVER_WINDOW) {
-		offer->window_bits = bits;
-		offer->is_bad |= bits < WINDOW_BITS_MIN;
-	} else if (which == CLIENT_WINDOW) {
-		offer->is_bad |= has_value && bits == 0;
-	} else {
-		offer->is_bad |= has_value;
-	}
-}
-
-/* A value is a token, quoted or not; false: malformed. */
-static bool
-take_value(struct slice *s, struct slice *value)
-{
-	bool is_quoted = s->n > 0 && s->p[0] == '"';
-
-	if (is_quoted)
-		*s = slice_after(*s, 1);
-	*value = take_token(s);
-	if (value->n == 0)
-		return false;
-	if (!is_quoted)
-		return true;
-	if (s->n == 0 || s->p[0] != '"')
-		return false;
-	*s = slice_after(*s, 1);
-	return true;
-}
-
-static bool
-take_char(struct slice *s, char c)
-{
-	*s = trim(*s);
-	if (s->n == 0 || s->p[0] != c)
-		return false;
-	*s = trim(slice_after(*s, 1));
-	return true;
-}
-
-/* Takes one extension with its parameters (RFC 6455, 9.1); false: malformed. */
-static bool
-take_extension(struct slice *s, struct offer *offer)
-{
-	struct slice name = take_token(s), value;
-
-	*offer = (struct offer){.window_bits = WINDOW_BITS_MAX};
-	offer->is_deflate = is_word(name, "permessage-deflate");
-	if (name.n == 0)
-		return false;
-	while (take_char(s, ';')) {
-		name = take_token(s);
-		if (name.n == 0)
-			return false;
-		value = (struct slice){NULL, 0};
-		if (take_char(s, '=') && !take_value(s, &value))
-			return false;
-		offer_add(offer, name, value);
-	}
-	return s->n == 0 || s->p[0] == ',';
-}
-
-static enum rc
-read_extensions(struct opening *g, struct slice list)
-{
-	struct wsopen *o = g->o;
-	struct offer offer;
-
-	for (list = trim(list); list.n > 0;) {
-		if (take_char(&list, ','))
-			continue; /* an empty element */
-		if (!take_extension(&list, &offer))
-			return refuse(
-			    g, 400, "Sec-WebSocket-Extensions is malformed");
-		if (!g->can_deflate || o->has_deflate || !offer.is_deflate ||
-		    offer.is_bad)
-			continue;
-		o->has_deflate = true;
-		o->window_bits = offer.window_bits;
-		o->is_window_asked = (offer.seen & 1u << SERVER_WINDOW) != 0;
-	}
-	return RC_OK;
 }
 
 /* ---- the request ---- */
@@ -294,8 +166,8 @@ read_request_line(struct opening *g, struct slice line)
 
 	bool is_get = slice_is(method, SLICE("GET"));
 
-	if (take_token(&method).n == 0 || method.n > 0 || target.n == 0 ||
-	    !is_version(line))
+	if (wsopen_take_token(&method).n == 0 || method.n > 0 ||
+	    target.n == 0 || !is_version(line))
 		return refuse(
 		    g, 400, "the request line must read GET /path HTTP/1.1");
 	if (!is_get)
@@ -323,37 +195,46 @@ read_forwarded(struct wsopen *o, struct slice list)
 	struct slice client;
 
 	while (list.n > 0) {
-		client = trim(cut(&list, ','));
+		client = wsopen_trim(cut(&list, ','));
 		if (client.n > 0)
 			o->client = client;
 	}
 }
 
 static enum rc
+read_extensions(struct opening *g, struct slice list)
+{
+	if (!wsextension_read(g->o, list, g->can_deflate))
+		return refuse(g, 400, "Sec-WebSocket-Extensions is malformed");
+	return RC_OK;
+}
+
+static enum rc
 read_field(struct opening *g, struct slice name, struct slice value,
     struct slice *host)
 {
-	if (is_word(name, "Host"))
+	if (wsopen_is_word(name, "Host"))
 		return read_once(g, host, value, "Host is given twice");
-	if (is_word(name, "Origin"))
+	if (wsopen_is_word(name, "Origin"))
 		return read_once(
 		    g, &g->o->origin, value, "Origin is given twice");
-	if (is_word(name, "Sec-WebSocket-Key"))
+	if (wsopen_is_word(name, "Sec-WebSocket-Key"))
 		return read_once(
 		    g, &g->o->key, value, "Sec-WebSocket-Key is given twice");
-	if (is_word(name, "Sec-WebSocket-Version"))
+	if (wsopen_is_word(name, "Sec-WebSocket-Version"))
 		return read_once(g, &g->version, value,
 		    "Sec-WebSocket-Version is given twice");
-	if (is_word(name, "Sec-WebSocket-Extensions"))
+	if (wsopen_is_word(name, "Sec-WebSocket-Extensions"))
 		return read_extensions(g, value);
-	if (is_word(name, "Upgrade"))
+	if (wsopen_is_word(name, "Upgrade"))
 		g->has_websocket |= list_has(value, "websocket");
-	else if (is_word(name, "Connection"))
+	else if (wsopen_is_word(name, "Connection"))
 		g->has_upgrade |= list_has(value, "upgrade");
-	else if (is_word(name, "X-Forwarded-For"))
+	else if (wsopen_is_word(name, "X-Forwarded-For"))
 		read_forwarded(g->o, value);
-	else if (is_word(name, "Transfer-Encoding") ||
-	    (is_word(name, "Content-Length") && !slice_is(value, SLICE("0"))))
+	else if (wsopen_is_word(name, "Transfer-Encoding") ||
+	    (wsopen_is_word(name, "Content-Length") &&
+	        !slice_is(value, SLICE("0"))))
 		return refuse(g, 400, "a WebSocket's request has no body");
 	return RC_OK;
 }
@@ -380,12 +261,13 @@ read_fields(struct opening *g, struct slice rest)
 		struct slice line = cut(&rest, '\n'), name;
 
 		line.n--; /* CR: wsopen_parse looked */
-		name = take_token(&line);
+		name = wsopen_take_token(&line);
 		if (name.n == 0 || line.n == 0 || line.p[0] != ':')
 			return refuse(g, 400,
 			    "a header field must read Name: value, on one"
 			    " line");
-		rc = read_field(g, name, trim(slice_after(line, 1)), &host);
+		rc = read_field(
+		    g, name, wsopen_trim(slice_after(line, 1)), &host);
 	}
 	if (rc == RC_OK && host.n == 0)
 		return refuse(g, 400, "the Host is missing");
@@ -490,17 +372,9 @@ wsopen_add_accept(struct buf *b, const struct wsopen *o)
 	    "Connection: Upgrade\r\n"
 	    "Sec-WebSocket-Accept: ");
 	add_accept_value(b, o->key);
-	if (o->has_deflate) {
-		buf_add_text(b,
-		    "\r\nSec-WebSocket-Extensions: permessage-deflate;"
-		    " server_no_context_takeover;"
-		    " client_no_context_takeover");
-		if (o->is_window_asked) {
-			buf_add_text(b, "; server_max_window_bits=");
-			buf_add_uint(b, o->window_bits);
-		}
-	}
-	buf_add_text(b, "\r\n\r\n");
+	buf_add_text(b, "\r\n");
+	wsextension_add_agreed(b, o);
+	buf_add_text(b, "\r\n");
 }
 
 void

@@ -58,4 +58,18 @@ void wsopen_add_accept(struct buf *b, const struct wsopen *o);
 void wsopen_add_refusal(struct buf *b, int status, struct slice detail,
     uint32_t retry_s);
 
+/* ---- pieces of header fields, for wsextension.c ---- */
+
+/* Ignores case. */
+bool wsopen_is_word(struct slice s, const char *word);
+
+/* s without the spaces and tabs around it. */
+struct slice wsopen_trim(struct slice s);
+
+/* Whether a token (RFC 9110, 5.6.2) may hold c. */
+bool wsopen_is_token_char(char c);
+
+/* Takes the token that *s begins with; n == 0: none. */
+struct slice wsopen_take_token(struct slice *s);
+
 #endif

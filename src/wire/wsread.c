@@ -82,6 +82,12 @@ protocol_error(struct wsread *r, const char *why)
 	return close_with(r, WS_PROTOCOL_ERROR, why);
 }
 
+static bool
+not_masked(struct wsread *r)
+{
+	return protocol_error(r, "a frame isn't masked");
+}
+
 /* Forgets what b holds, and its memory if that is much. */
 static void
 empty(struct buf *b)
@@ -286,7 +292,7 @@ begin_frame(struct wsread *r, const struct wslay_frame_iocb *frame)
 	if ((frame->rsv & ~(may_deflate ? WSLAY_RSV1_BIT : 0)) != 0)
 		return protocol_error(r, "a reserved bit is set");
 	if (!frame->mask)
-		return protocol_error(r, "a frame isn't masked");
+		return not_masked(r);
 	r->unread_bytes -= head_bytes(frame->payload_length);
 	switch (frame->opcode) {
 	case WS_TEXT:
@@ -347,9 +353,23 @@ take_piece(struct wsread *r, const struct wslay_frame_iocb *frame)
 	return r->left_bytes > 0 || end_frame(r, frame);
 }
 
+/* wslay tells of a frame only with its first byte of payload.  That it has no
+   mask is in the second byte of its header, the last unread_bytes of what came;
+   where they begin before `came`, an earlier call has looked. */
+static bool
+lacks_mask(const struct wsread *r, struct slice came)
+{
+	size_t n = r->unread_bytes;
+
+	if (r->is_in_frame || n < 2 || n - 1 > came.n)
+		return false;
+	return (came.p[came.n - (n - 1)] & 0x80) == 0;
+}
+
 static void
 read_frames(struct wsread *r)
 {
+	const struct slice came = r->bytes;
 	struct wslay_frame_iocb frame;
 	ssize_t n;
 
@@ -363,6 +383,10 @@ read_frames(struct wsread *r)
 			return;
 		}
 	} while (n >= 0 || r->bytes.n > 0);
+	if (lacks_mask(r, came)) {
+		not_masked(r);
+		return;
+	}
 	if (r->last_pong.p != NULL)
 		wsframe_add(r->out, WS_PONG, r->last_pong);
 }

@@ -11,6 +11,8 @@ hub_set_timer(struct reader *r)
 
 	if (!r->is_answer && beat < due)
 		due = beat;
+	if (r->client != NULL && due > uv_now(r->hub->loop) + r->client->tick_ms)
+		due = uv_now(r->hub->loop) + r->client->tick_ms;
 	wheel_set(&r->hub->wheel, &r->timer, due);
 }
 
@@ -187,6 +189,7 @@ set_start(struct hub *h, struct reader *r, const struct hub_reader *spec)
 		r->after = 0;
 	}
 	r->gap_told = spec->gap_known;
+	r->interest.base = r->after;
 }
 
 /* A reader that stands where it begins; NULL: it failed, and is closed. */
@@ -238,6 +241,7 @@ hub_attach(struct hub *h, struct hub_reader *spec,
 		return NULL;
 	r->client = client;
 	r->client_arg = arg;
+	hub_set_timer(r);
 	if (r->state == READER_BLOCKED)
 		reader_watch(r, true); /* there is room: the loop feeds it soon */
 	return r;

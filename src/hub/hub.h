@@ -57,8 +57,9 @@ struct reader;
 struct hub_client {
 	void (*readable)(void *arg);    /* bytes wait on the descriptor */
 	void (*border)(void *arg);      /* hub_await_border's */
-	void (*tick)(void *arg);        /* now and then, at least once a heartbeat */
+	void (*tick)(void *arg);        /* at least each tick_ms */
 	void (*gone)(void *arg);        /* the peer left: the reader is no more */
+	uint64_t tick_ms;
 };
 
 /* As hub_hold, with what possibly empty: then the opening is the head alone.  NULL: it failed, outlet is closed, gone isn't

@@ -13,7 +13,8 @@ interest_fini(struct interest *in)
 static struct span
 span_of(const struct interest *in, size_t i)
 {
-	return in->span == NULL ? (struct span){0, 0} : in->span[i];
+	return in->span == NULL ? (struct span){in->base, in->base} :
+	    in->span[i];
 }
 
 static void
@@ -149,7 +150,7 @@ interest_start_over(struct interest *in)
 {
 	free(in->span);
 	in->span = NULL;
-	in->mixed_until = 0;
+	in->base = in->mixed_until = 0;
 }
 
 size_t

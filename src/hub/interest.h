@@ -21,7 +21,8 @@ struct span {
 
 struct interest {
 	struct pattern_set what;
-	struct span *span;      /* one for each; NULL: {0, 0} for all */
+	struct span *span;      /* one for each; NULL: {base, base} for all */
+	uint64_t base;
 	uint64_t mixed_until;   /* the highest from: beyond it patterns decide */
 };
 

@@ -28,6 +28,10 @@ struct ws_lookup {
 	char text[];
 };
 
+static void on_readable(void *arg);
+static void on_border(void *arg);
+static void on_tick(void *arg);
+static void on_gone(void *arg);
 static bool on_text(void *arg, char *data, size_t n, bool is_binary);
 static bool on_echo(void *arg, char *data, size_t n, bool is_binary);
 
@@ -36,7 +40,13 @@ ws_init(struct ws *w, struct server *s, struct err *e)
 {
 	const struct options *o = s->options;
 
+	uint64_t quiet_ms = o->ws_ping_ms < o->ws_idle_ms ? o->ws_ping_ms :
+	    o->ws_idle_ms;
+
 	*w = (struct ws){.server = s};
+	w->client = (struct hub_client){.readable = on_readable,
+	    .border = on_border, .tick = on_tick, .gone = on_gone,
+	    .tick_ms = quiet_ms / 2};
 	w->rules = (struct wsread_rules){.message_bytes = o->ws_message_bytes,
 	    .message = on_text};
 	w->echo_rules = (struct wsread_rules){.message_bytes = o->echo_bytes,
@@ -592,13 +602,6 @@ on_tick(void *arg)
 
 /* ---- the beginning ---- */
 
-static const struct hub_client client = {
-    .readable = on_readable,
-    .border = on_border,
-    .tick = on_tick,
-    .gone = on_gone,
-};
-
 static struct ws_connection *
 make(struct ws *w, const struct ws_start *start)
 {
@@ -646,7 +649,7 @@ ws_start(struct ws *w, struct ws_start *start)
 		hub_unclaim(w->server->hub);
 		return;
 	}
-	c->reader = hub_attach(w->server->hub, &spec, &client, c);
+	c->reader = hub_attach(w->server->hub, &spec, &w->client, c);
 	if (c->reader == NULL) {
 		connection_free(c);
 		return;

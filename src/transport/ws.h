@@ -28,6 +28,7 @@ struct ws_lookup;
 /* What all connections of a process share. */
 struct ws {
 	struct server *server;
+	struct hub_client client;
 	struct wsread_rules rules, echo_rules;
 	struct ws_connection *list;
 	size_t count;

@@ -235,7 +235,7 @@ parse_query(struct opening *o, struct err *e)
 	enum rc rc = query_parse(o->asked.query, o->asked.query_n,
 	    &o->rq.params, e);
 
-	if (rc != RC_OK || params_get(&o->rq.params, "channel").n == 0)
+	if (rc != RC_OK || params_get(&o->rq.params, "channel").p == NULL)
 		return rc;
 	return reading_parse(&o->rd, o->all->ws->server, &o->rq, READING_NOW,
 	    false, e);

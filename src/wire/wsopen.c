@@ -163,7 +163,6 @@ static enum rc
 read_request_line(struct opening *g, struct slice line)
 {
 	struct slice method = cut(&line, ' '), target = cut(&line, ' ');
-
 	bool is_get = slice_is(method, SLICE("GET"));
 
 	if (wsopen_take_token(&method).n == 0 || method.n > 0 ||
@@ -202,14 +201,6 @@ read_forwarded(struct wsopen *o, struct slice list)
 }
 
 static enum rc
-read_extensions(struct opening *g, struct slice list)
-{
-	if (!wsextension_read(g->o, list, g->can_deflate))
-		return refuse(g, 400, "Sec-WebSocket-Extensions is malformed");
-	return RC_OK;
-}
-
-static enum rc
 read_field(struct opening *g, struct slice name, struct slice value,
     struct slice *host)
 {
@@ -225,7 +216,9 @@ read_field(struct opening *g, struct slice name, struct slice value,
 		return read_once(g, &g->version, value,
 		    "Sec-WebSocket-Version is given twice");
 	if (wsopen_is_word(name, "Sec-WebSocket-Extensions"))
-		return read_extensions(g, value);
+		return wsextension_read(g->o, value, g->can_deflate)
+		    ? RC_OK
+		    : refuse(g, 400, "Sec-WebSocket-Extensions is malformed");
 	if (wsopen_is_word(name, "Upgrade"))
 		g->has_websocket |= list_has(value, "websocket");
 	else if (wsopen_is_word(name, "Connection"))

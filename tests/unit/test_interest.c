@@ -82,6 +82,20 @@ what_a_wildcard_brought_does_not_come_again(void)
 }
 
 static void
+what_came_before_the_first_subscription_was_not_delivered(void)
+{
+	struct interest in = {.base = 3};
+	struct slice b = SLICE("b");
+	struct err e;
+
+	CU_ASSERT_EQUAL(pattern_set_init(&in.what, &b, 1, &e), RC_OK);
+	add(&in, "**", 0, 6); /* b began at 3: it brought 4, 5, 6 */
+	check_wants(&in, "b", 8, "1 2 3 7 8");
+	check_wants(&in, "c", 8, "1 2 3 4 5 6 7 8");
+	interest_fini(&in);
+}
+
+static void
 going_back_twice_keeps_count_of_both(void)
 {
 	struct interest in = {0};
@@ -187,6 +201,8 @@ CU_TestInfo test_interest[] = {
 	going_back_for_one_brings_nothing_of_the_others_again},
     {"what_a_wildcard_brought_does_not_come_again",
 	what_a_wildcard_brought_does_not_come_again},
+    {"what_came_before_the_first_subscription_was_not_delivered",
+	what_came_before_the_first_subscription_was_not_delivered},
     {"going_back_twice_keeps_count_of_both",
 	going_back_twice_keeps_count_of_both},
     {"a_later_beginning_waits_for_its_seq",

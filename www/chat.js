@@ -4,12 +4,14 @@
  * JavaScript read each other.
  */
 
-import { follow } from "./follow.js";
-import { newId, publish } from "./publish.js";
-import { element, gapNote, showState, textOf, timeOf } from "./render.js";
+import { Comet } from "./comet.js";
+import { element, gapNote, textOf, timeOf, watchState } from "./render.js";
 
 const CHANNEL = "chat/lobby";
+const HISTORY = 50;
 const KEPT_ROWS = 500;
+const TELL_MS = 5_000; /* so long sending may take before it is said */
+const RETRY_MS = 2_000;
 const NAME_KEY = "cometlog-name";
 const BOTTOM_PX = 32;
 
@@ -19,6 +21,7 @@ const form = byId("form");
 const nameField = byId("name");
 const textField = byId("text");
 
+const comet = new Comet("/comet", { publishTimeout: TELL_MS });
 const unsent = new Map(); /* message id -> its row in the outbox */
 let sending = Promise.resolve();
 let isAtBottom = true;
@@ -96,16 +99,43 @@ function dropUnsent(id) {
 	byId("outbox").hidden = unsent.size === 0;
 }
 
-/* What was stored leaves the outbox when it comes back on the channel. */
+/* crypto.randomUUID is missing where the site is plain http. */
+function newId() {
+	return crypto.getRandomValues(new Uint32Array(4)).join("-");
+}
+
+/* What trying again would not help; without a status nobody has answered. */
+function isFinal(status) {
+	return status >= 400 && status < 500 && status !== 429;
+}
+
+function reasonOf(refused) {
+	if (refused.status === 413)
+		return "This message is too long.";
+	return "Not accepted: " +
+		(refused.detail ?? `the server answered ${refused.status}`);
+}
+
+/* What was stored leaves the outbox when it comes back on the channel.  Each
+   try has the same id, so one whose answer was lost stores nothing more. */
 async function send(id, name, text) {
-	try {
-		await publish(CHANNEL, { event: name, data: text, id }, notice);
-		notice("");
-		markSent(id);
-	} catch (refused) {
-		notice(refused.message);
-		textField.value ||= text;
-		dropUnsent(id);
+	for (;;) {
+		try {
+			await comet.publish(CHANNEL, text, { event: name, id });
+			notice("");
+			markSent(id);
+			return;
+		} catch (refused) {
+			if (isFinal(refused.status)) {
+				notice(reasonOf(refused));
+				textField.value ||= text;
+				dropUnsent(id);
+				return;
+			}
+		}
+		notice("Not sent yet. Trying again.");
+		await new Promise((done) => setTimeout(done,
+			RETRY_MS * (0.5 + Math.random())));
 	}
 }
 
@@ -162,15 +192,11 @@ byId("newer").addEventListener("click", () => {
 	textField.focus();
 });
 new ResizeObserver(onResize).observe(feed);
-byId("state").hidden = false;
 byId("room").hidden = false;
 
-follow(CHANNEL, 50, {
-	message(message) {
-		dropUnsent(message.id);
-		show(row(message.event?.trim(), timeOf(message), textOf(message)));
-	},
-	gap: () => show(gapNote()),
-	state: showState,
-	alive() {},
+watchState(comet);
+comet.addEventListener("gap", () => show(gapNote()));
+comet.subscribe(CHANNEL, { last: HISTORY }, (message) => {
+	dropUnsent(message.id);
+	show(row(message.event?.trim(), timeOf(message), textOf(message)));
 });

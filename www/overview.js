@@ -1,14 +1,13 @@
 /* The overview page: what arrives, the form, and examples to copy. */
 
-import { follow } from "./follow.js";
-import { newId, publish } from "./publish.js";
-import { element, gapNote, showState, textOf, timeOf } from "./render.js";
+import { Comet } from "./comet.js";
+import { element, gapNote, textOf, timeOf, watchState } from "./render.js";
 
+const HISTORY = 20;
 const KEPT_ROWS = 100;
 
 const byId = (id) => document.getElementById(id);
-
-let lastSign_ms = 0;
+const comet = new Comet("/comet");
 
 function row(message) {
 	const item = element("li", "message");
@@ -32,13 +31,6 @@ function show(item) {
 		list.lastElementChild.remove();
 }
 
-function showLife() {
-	const seconds = Math.round((Date.now() - lastSign_ms) / 1000);
-
-	byId("life").textContent = lastSign_ms === 0 ? ""
-		: seconds < 2 ? "heard just now" : `heard ${seconds} s ago`;
-}
-
 async function submit(event) {
 	const form = byId("form");
 	const field = byId("data");
@@ -49,11 +41,9 @@ async function submit(event) {
 	form.reset();
 	notice("");
 	try {
-		await publish(form.elements.channel.value,
-			{ data: text, id: newId() }, notice);
-		notice("");
+		await comet.publish(form.elements.channel.value, text);
 	} catch (refused) {
-		notice(refused.message);
+		notice("Not posted: " + (refused.detail ?? refused.message));
 		field.value ||= text;
 	}
 }
@@ -85,16 +75,9 @@ for (const e of document.querySelectorAll(".origin"))
 	e.textContent = location.origin;
 document.querySelectorAll("figure").forEach(addCopyButton);
 byId("form").addEventListener("submit", submit);
-byId("state").hidden = false;
 byId("feed").hidden = false;
-setInterval(showLife, 1000);
 
-follow("demo/**", 20, {
-	message: (message) => show(row(message)),
-	gap: () => show(gapNote()),
-	state: showState,
-	alive() {
-		lastSign_ms = Date.now();
-		showLife();
-	},
-});
+watchState(comet);
+comet.addEventListener("gap", () => show(gapNote()));
+comet.subscribe("demo/**", { last: HISTORY },
+	(message) => show(row(message)));

@@ -1,9 +1,18 @@
-/* What both pages show alike.  Messages are strangers' text: only textContent. */
+/* What the pages show alike.  Messages are strangers' text: only textContent. */
 
 const STATES = {
 	connecting: "Connecting",
 	live: "Live",
 	waiting: "Waiting to reconnect",
+	offline: "Offline, trying again",
+	closed: "Stopped",
+};
+
+const TRANSPORTS = {
+	poll: "by polling",
+	longpoll: "by long polling",
+	sse: "over Server-Sent Events",
+	ws: "over WebSocket",
 };
 
 export function element(name, className, text) {
@@ -15,9 +24,28 @@ export function element(name, className, text) {
 	return e;
 }
 
-export function showState(word) {
-	document.getElementById("state").dataset.state = word;
-	document.getElementById("state-text").textContent = STATES[word];
+/* detail: what else is to be said of the state. */
+export function showState(state, box, detail = "") {
+	box.hidden = false;
+	box.dataset.state = state;
+	box.querySelector("[role=status]").textContent =
+		`${STATES[state]} ${detail}`.trim();
+}
+
+/* Shows how a Comet client is doing, and by which transport it reads. */
+export function watchState(comet) {
+	const box = document.getElementById("state");
+	const show = () => {
+		const isLive = comet.state === "live";
+
+		showState(comet.state, box,
+			isLive ? TRANSPORTS[comet.transport] : "");
+		box.dataset.transport = isLive ? comet.transport : "";
+	};
+
+	comet.addEventListener("state", show);
+	comet.addEventListener("transport", show);
+	show();
 }
 
 /* The clock alone for today, the day as well for what is older. */

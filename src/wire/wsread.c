@@ -353,15 +353,15 @@ take_piece(struct wsread *r, const struct wslay_frame_iocb *frame)
 	return r->left_bytes > 0 || end_frame(r, frame);
 }
 
-/* wslay tells of a frame only with its first byte of payload.  That it has no
-   mask is in the second byte of its header, the last unread_bytes of what came;
-   where they begin before `came`, an earlier call has looked. */
+/* wslay tells of a frame only with its first byte of payload; until then its
+   header is unread, the last bytes of what came.  Whether the second of them
+   lacks the mask's bit; where it lies before `came`, an earlier call looked. */
 static bool
 lacks_mask(const struct wsread *r, struct slice came)
 {
 	size_t n = r->unread_bytes;
 
-	if (r->is_in_frame || n < 2 || n - 1 > came.n)
+	if (n < 2 || n - 1 > came.n)
 		return false;
 	return (came.p[came.n - (n - 1)] & 0x80) == 0;
 }

@@ -129,6 +129,41 @@ bound_is_exact_and_its_failure_sticks(void)
 }
 
 static void
+memory_stays_within_the_bound(void)
+{
+	static const size_t bounds[] = {1, 100, 127, 256, 257, 300, 1000};
+	struct buf b;
+
+	for (size_t i = 0; i < sizeof bounds / sizeof bounds[0]; i++) {
+		buf_init(&b, bounds[i]);
+		for (size_t n = 1; n <= bounds[i]; n++) {
+			buf_add_char(&b, 'x');
+			CU_ASSERT(b.n == n && b.cap >= n && b.cap <= bounds[i]);
+		}
+		CU_ASSERT_EQUAL(b.rc, RC_OK);
+		buf_add_char(&b, 'x');
+		CU_ASSERT_EQUAL(b.rc, RC_TOO_LARGE);
+		buf_fini(&b);
+	}
+}
+
+static void
+bound_may_be_lowered_below_the_memory(void)
+{
+	struct buf b;
+
+	buf_init(&b, 0);
+	buf_add_text(&b, "0123456789");
+	buf_clear(&b);
+	b.limit_bytes = 5;
+	buf_add_text(&b, "01234");
+	CU_ASSERT(slice_is(buf_slice(&b), SLICE("01234")));
+	buf_add_char(&b, '5');
+	CU_ASSERT_EQUAL(b.rc, RC_TOO_LARGE);
+	buf_fini(&b);
+}
+
+static void
 absurd_size_is_too_large(void)
 {
 	struct buf b;
@@ -204,6 +239,7 @@ CU_TestInfo test_err_buf[] = {T(text_is_formed_where_it_failed),
     T(each_result_has_its_name_text_and_status),
     T(empty_buffer_is_an_empty_slice), T(growing_keeps_what_was_written),
     T(each_kind_of_piece_is_written), T(bound_is_exact_and_its_failure_sticks),
+    T(memory_stays_within_the_bound), T(bound_may_be_lowered_below_the_memory),
     T(absurd_size_is_too_large), T(dropping_keeps_the_rest),
     T(taken_bytes_are_the_callers),
     T(want_of_memory_sticks_and_keeps_what_was_there), CU_TEST_INFO_NULL};

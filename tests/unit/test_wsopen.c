@@ -308,6 +308,21 @@ offers_of_deflate_are_negotiated(void)
 }
 
 static void
+quoted_values_are_unescaped(void)
+{
+	CU_ASSERT(agrees(PD "; server_max_window_bits=\"1\\0\"", "10!"));
+	CU_ASSERT(agrees(PD "; server_max_window_bits=\"\\1\\0\"", "10!"));
+	CU_ASSERT(agrees(PD "; server_max_window_bits=\"\\1\\1\" ;"
+	                    " client_max_window_bits=\"\\9\"",
+	    "11!"));
+	CU_ASSERT(agrees(PD "; server_max_window_bits=\"\\8\", " PD
+	                    "; server_max_window_bits=\"\\9\"",
+	    "9!"));
+	CU_ASSERT(agrees(PD "; unknown=\"\\a\"", "-"));
+	CU_ASSERT(agrees("foo; a=\"b\\c\", " PD, "15"));
+}
+
+static void
 first_offer_that_can_be_met_is_taken(void)
 {
 	CU_ASSERT(agrees(PD "; server_max_window_bits=8", "-"));
@@ -349,7 +364,10 @@ malformed_extensions_are_refused(void)
 {
 	static const char *const bad[] = {"@", PD ";", PD "; ;", PD " x",
 	    PD "; a=", PD "; a=\"", PD "; a=\"x", PD "; a=\"\"",
-	    PD "; a=\"x y\"", PD "=1", "; a", PD "; a=b c"};
+	    PD "; a=\"x y\"", PD "; a=\"x\\ y\"", PD "; a=\"\\\"",
+	    PD "; a=\"x\\", PD "; a=\"\\\"\"", PD "; a=\"\\\\\"",
+	    PD "; a=\"\\\xe9\"", PD "; a=\\x", PD "; a=\"x\"y", PD "=1", "; a",
+	    PD "; a=b c"};
 
 	for (size_t i = 0; i < COUNT(bad); i++)
 		CU_ASSERT(agrees(bad[i], "bad"));
@@ -477,6 +495,7 @@ CU_TestInfo test_wsopen[] = {
     {"nul_is_refused_wherever_it_stands", nul_is_refused_wherever_it_stands},
     {"every_truncation_is_refused", every_truncation_is_refused},
     {"offers_of_deflate_are_negotiated", offers_of_deflate_are_negotiated},
+    {"quoted_values_are_unescaped", quoted_values_are_unescaped},
     {"first_offer_that_can_be_met_is_taken",
         first_offer_that_can_be_met_is_taken},
     {"bad_offers_are_passed_over", bad_offers_are_passed_over},

@@ -377,6 +377,50 @@ frame_without_a_mask_is_refused(void)
 }
 
 static void
+missing_mask_is_told_with_the_second_byte(void)
+{
+	static const char lengths[] = {0, 1, 3, 125, 126, 127};
+	static const unsigned opcodes[] = {WS_TEXT, WS_BINARY, WS_CLOSE};
+
+	for (size_t i = 0; i < COUNT(lengths); i++) {
+		for (size_t k = 0; k < COUNT(opcodes); k++) {
+			char head[] = {(char)(FIN | opcodes[k]), lengths[i]};
+
+			CU_ASSERT(reads((struct slice){head, sizeof head},
+			    false, SLICE("| close:1002 | closed")));
+			head[1] = (char)(head[1] | (char)0x80);
+			if (opcodes[k] == WS_CLOSE && lengths[i] > 125)
+				continue; /* wrong anyway */
+			CU_ASSERT(reads((struct slice){head, sizeof head},
+			    false, SLICE("| | half")));
+		}
+	}
+	/* what came before it is read, also within a message */
+	for (unsigned first = WS_TEXT; first <= (FIN | WS_TEXT); first += FIN) {
+		struct sent s = {{0}};
+
+		send_frame(&s, first, SLICE("a"));
+		send_frame(&s, FIN | WS_PING, SLICE("p"));
+		buf_add(&s.b, "\x80\5", 2);
+		CU_ASSERT(sent_reads(&s, false,
+		    first == WS_TEXT
+		        ? SLICE("| pong:p close:1002 | closed")
+		        : SLICE("t:a | pong:p close:1002 | closed")));
+	}
+}
+
+static void
+half_a_header_with_a_mask_waits(void)
+{
+	/* whose other bytes lack the bit */
+	struct slice head = SLICE("\x82\xff\0\0\0\0\0\1\0\0\0\0\0\0");
+
+	for (size_t n = 1; n <= head.n; n++)
+		CU_ASSERT(
+		    reads((struct slice){head.p, n}, false, SLICE("| | half")));
+}
+
+static void
 reserved_bits_and_opcodes_are_refused(void)
 {
 	static const unsigned opcodes[] = {3, 4, 5, 6, 7, 11, 12, 13, 14, 15};
@@ -818,6 +862,9 @@ CU_TestInfo test_wsread[] = {{"message_is_one_frame", message_is_one_frame},
     {"message_over_the_limit_is_refused", message_over_the_limit_is_refused},
     {"hostile_lengths_allocate_nothing", hostile_lengths_allocate_nothing},
     {"frame_without_a_mask_is_refused", frame_without_a_mask_is_refused},
+    {"missing_mask_is_told_with_the_second_byte",
+        missing_mask_is_told_with_the_second_byte},
+    {"half_a_header_with_a_mask_waits", half_a_header_with_a_mask_waits},
     {"reserved_bits_and_opcodes_are_refused",
         reserved_bits_and_opcodes_are_refused},
     {"text_must_be_utf8", text_must_be_utf8},

@@ -30,7 +30,7 @@
  * comet.d.ts has the types.
  */
 
-/* In ms, where nothing else is said. */
+/* What options may change.  Times are in ms, here and below. */
 const DEFAULTS = {
 	transports: ["ws", "sse", "longpoll", "poll"], /* the best first */
 	tip: "/comet-tip",    /* the tip file's address; false: there is none */
@@ -38,30 +38,32 @@ const DEFAULTS = {
 	pollInterval: 3_000,
 	heartbeat: 25_000,    /* so much silence is death; a sign comes each 15 s */
 	publishTimeout: 30_000,
-	/* Rather for tests: */
-	probe: 5_000,         /* for a transport's first sign of life */
-	answer: 10_000,       /* for an answer that isn't held */
-	grace: 3_000,         /* a stream may be so much later than a poll */
-	backoff: 1_000,       /* the first pause, doubling to backoffMax */
-	backoffMax: 60_000,
-	rest: 30_000,         /* of a transport that failed twice, doubling to */
-	restMax: 600_000,
-	offlinePoll: 30_000,  /* a browser that says "offline" may be wrong */
-	tipCheck: 30_000,     /* a poll whatever the tip says, doubling to restMax */
-	leader: 3_000,        /* for a sign of life of the tab that reads for all */
-	jump: 90_000,         /* a timer that late has slept; hidden ones get 60 s */
 };
+
+const PROBE = 5_000;      /* for a transport's first sign of life */
+const ANSWER = 10_000;    /* for an answer that isn't held */
+const GRACE = 3_000;      /* a stream may be so much later than a poll */
+const BACKOFF = 1_000;    /* the first pause, doubling to BACKOFF_MAX */
+const BACKOFF_MAX = 60_000;
+const REST = 30_000;      /* of a transport that failed twice in a row, */
+const REST_MAX = 600_000; /* doubling to that; a quarter after the first time */
+const LONG = 8;           /* heartbeats: after those it isn't "in a row" */
+const OFFLINE = 30_000;   /* between tries: browsers say so in error, too */
+const TIP_CHECK = 30_000; /* polls whatever the tip says, doubling to REST_MAX */
+const LEADER = 3_000;     /* for a sign of life of the tab that leads */
+const JUMP = 90_000;      /* a timer that late has slept; hidden ones get 60 s */
+const TICK = 5_000;       /* looks at the clock at least so often */
 
 const QUEUE_MAX = 10_000; /* messages that wait for an iteration */
 const PATTERNS_MAX = 32;  /* in one request: the server's default */
 const QUERY_MAX = 4_000;  /* characters of them: web servers bound addresses */
 const PAGE = "limit=500&";
 const PAGES_MAX = 20;     /* then others have their turn */
-const TICK = 5_000;       /* looks at the clock at least so often */
-const LONG = 8;           /* heartbeats: who lived on has not failed in a row */
 
 const noop = () => {};
+const now = () => Date.now(); /* as it is when asked: tests set it */
 const jitter = (ms) => ms * Math.random();
+const backoff = (fails) => jitter(Math.min(BACKOFF_MAX, BACKOFF * 2 ** fails));
 const randomId = () => Array.from(crypto.getRandomValues(new Uint8Array(16)),
 	(b) => b.toString(36)).join("");
 
@@ -85,12 +87,9 @@ const lowest = (places) => places.reduce((a, b) => b.seq < a.seq ? b : a);
 
 /* A wildcard covers no channel that begins with $. */
 function matcher(pattern) {
-	if (!pattern.includes("*"))
-		return (channel) => channel === pattern;
-	const expression = new RegExp("^(?!\\$)" + pattern.split("/")
-		.map((s, i, all) => s === "*" ? "[^/]*"
-			: s === "**" && !all[i + 1] ? "[^]*" : s.replace(/\W/g, "\\$&"))
-		.join("/") + "$");
+	const expression = new RegExp((/\*/.test(pattern) ? "^(?!\\$)" : "^") +
+		pattern.replace(/\*\*$|\W/g, (c) => c === "**" ? "[^]*"
+			: c === "*" ? "[^/]*" : "\\" + c) + "$");
 
 	return (channel) => expression.test(channel);
 }
@@ -100,15 +99,15 @@ function matcher(pattern) {
 function newPlace(pattern, since, last, hear) {
 	return {
 		pattern,
+		part: "channel=" + encodeURIComponent(pattern) + "&", /* of a query */
 		matches: matcher(pattern),
 		seq: -1,        /* to be found: the newest, less `last` messages */
 		epoch: "",
 		...parseCursor(since),
 		last,
 		hear,
-		isReady: false, /* a poll has answered for it */
-		isAlone: false, /* it is asked for in a request of its own, */
-		refusedTo: 0,   /* after a refusal only from then on */
+		isReady: false, /* a poll has brought it to the end of the log */
+		refusedTo: 0,   /* not asked for before then */
 	};
 }
 
@@ -124,12 +123,12 @@ function cursorOf(element = globalThis.document?.documentElement) {
 /* ---- answers ---- */
 
 /* wait: so long the server asks to stay away. */
-const fault = (status, detail, more) =>
+const fault = (status = 0, detail = "The server can’t be reached", more) =>
 	Object.assign(new Error(detail), { status, detail, wait: 0, ...more });
 
 /* Would the same be refused again? */
 const isFinal = (status) =>
-	status >= 400 && status < 500 && ![408, 425, 429].includes(status);
+	status >= 400 && status < 500 && ![408, 429].includes(status);
 
 const isType = (answer, type) =>
 	answer.status < 300 && type.test(answer.headers.get("content-type"));
@@ -137,7 +136,7 @@ const isType = (answer, type) =>
 function retryAfter(answer) {
 	const text = answer.headers.get("retry-after");
 
-	return text * 1000 || Date.parse(text) - Date.now() || 0;
+	return Math.min(REST_MAX, text * 1000 || Date.parse(text) - now() || 0);
 }
 
 /* Error pages of all kinds come here.  isProblem: Cometlog said it. */
@@ -149,10 +148,26 @@ async function refusal(answer) {
 	{ wait: retryAfter(answer), isProblem: !!problem?.detail });
 }
 
+const address = (options, place, query) =>
+	`${options.base}/${place}?${query}`;
+
+/* What a poll answers. */
+async function ask(options, place, query, signal) {
+	const answer = await options.fetch(address(options, place, query),
+		{ cache: "no-cache", signal });
+
+	if (!isType(answer, /json/))
+		throw await refusal(answer);
+	const value = await answer.json();
+	if (!value.messages?.map || !parseCursor(value.cursor))
+		throw fault();
+	return { ...value, wait: retryAfter(answer) };
+}
+
 /* ---- transports ---- */
 
 /*
- * Each opens with (io, query, since, on), gives { close, publish? }, and tells
+ * Each opens with (options, query, since, on), gives { close, publish? }, and tells
  *	on.alive(ms)      something came, and the next is due within ms
  *	on.at(cursor)     everything up to there has come
  *	on.message(message), on.gap(cursor, pattern), on.answer(a poll's)
@@ -162,9 +177,9 @@ async function refusal(answer) {
  *	                  sends its clients off)
  */
 const TRANSPORTS = {
-	ws({ options, address }, query, since, on) {
-		const socket = new options.WebSocket(
-			address("ws", query + "since=" + since).replace(/^http/, "ws"));
+	ws(options, query, since, on) {
+		const socket = new options.WebSocket(address(options, "ws",
+			query + "since=" + since).replace(/^http/, "ws"));
 		const waiting = new Map(); /* ref -> what settles its promise */
 		const say = (value) => socket.send(JSON.stringify(value));
 		let refs = 0;
@@ -206,12 +221,12 @@ const TRANSPORTS = {
 				socket.onmessage = socket.onclose = null;
 				socket.close();
 				for (const settle of waiting.values())
-					settle(fault(0, "The connection broke"));
+					settle(fault());
 			},
 			publish: (message) => new Promise((done, fail) => {
 				const ref = ++refs;
-				const timer = setTimeout(() => waiting.get(ref)(
-					fault(0, "There was no answer")), options.answer);
+				const timer = setTimeout(() => waiting.get(ref)(fault()),
+					ANSWER);
 
 				waiting.set(ref, (result) => {
 					clearTimeout(timer);
@@ -223,7 +238,7 @@ const TRANSPORTS = {
 		};
 	},
 
-	sse({ options, address }, query, since, on) {
+	sse(options, query, since, on) {
 		const abort = new AbortController();
 		let retry = 0;
 
@@ -250,9 +265,9 @@ const TRANSPORTS = {
 		}
 
 		async function read() {
-			const answer = await options.fetch(
-				address("events", query + "format=json&since=" + since),
-				{ cache: "no-store", signal: abort.signal });
+			const answer = await options.fetch(address(options, "events",
+				query + "format=json&since=" + since),
+			{ cache: "no-store", signal: abort.signal });
 
 			if (!isType(answer, /event-stream/))
 				throw await refusal(answer);
@@ -277,19 +292,19 @@ const TRANSPORTS = {
 	},
 
 	/* Held for a moment first, to see whether held answers come through. */
-	longpoll({ options, ask }, query, since, on) {
+	longpoll(options, query, since, on) {
 		const abort = new AbortController();
 
 		async function read() {
-			let seconds = Math.ceil(options.probe / 2500);
+			let seconds = Math.ceil(PROBE / 2500);
 
 			while (!abort.signal.aborted) {
-				const began = Date.now();
+				const began = now();
 
-				on.alive(seconds * 1000 + options.probe);
-				const answer = await ask("longpoll",
+				on.alive(seconds * 1000 + PROBE);
+				const answer = await ask(options, "longpoll",
 					`${query}timeout=${seconds}&since=${since}`, abort.signal);
-				const isEarly = Date.now() - began < seconds * 500;
+				const isEarly = now() - began < seconds * 500;
 				if (answer.degraded ||
 				    isEarly && !answer.gap && !answer.messages[0])
 					return on.end("fault", answer.wait);
@@ -311,64 +326,58 @@ const TRANSPORTS = {
 /*
  * Keeps places (a Set) supplied: emit(places, kind, value) with a "message",
  * "cursor" or "gap", whose value has a cursor, or an "error" with status and
- * detail.  tell(state, transport).
+ * detail.  tell({ state, transport }) when that changed.
  */
-function connect(options, base, places, emit, tell) {
+function connect(options, places, emit, tell) {
 	const { transports, pollInterval } = options;
 	const hasPoll = transports.includes("poll");
-	const rests = new Map(); /* transport -> { fails, until } */
-	const address = (place, query) => `${base}/${place}?${query}`;
-	const io = { options, address, ask };
+	let rests = {};          /* transport -> { fails, until } */
 	let current = null;      /* the stream that is trusted */
 	let candidate = null;    /* the one that is tried */
 	let candidateDue = 0;
-	let round = null;        /* of polls, in flight: { abort, by, found } */
+	let round = null;        /* of polls, in flight: { abort, by } */
 	let pollDue = 0;
 	let pollFails = 0;
 	let isAsked = !hasPoll;  /* a round has ended since the last loss */
 	let isUp = false;        /* and it went well */
-	let hasPolled = false;
 	let isOffline = globalThis.navigator?.onLine === false;
-	let offlineSince = 0;
-	let { tip, tipCheck } = options;
+	let tipCheck = TIP_CHECK;
 	let tipDue = 0;          /* it can be asked */
 	let tipTrustedTo = 0;
-	let tipLies = 0;
 	let isQueued = false;
 	let isStopped = false;
-	let stepped = Date.now();
+	let told = "";
+	let stepped = now();
 	let timer = 0;
 
-	const backoff = (fails) => jitter(Math.min(options.backoffMax,
-		options.backoff * 2 ** fails));
+	const links = () => [current, candidate].filter(Boolean);
 
-	const failsOf = (name) => rests.get(name)?.fails || 0;
+	const failsOf = (name) => rests[name]?.fails || 0;
 
-	const say = () => isStopped || tell(
-		isOffline ? "offline" : current || isUp ? "live" : "connecting",
-		current ? current.name : hasPolled ? "poll" : null);
+	function say() {
+		const state = isOffline ? "offline"
+			: current || isUp ? "live" : "connecting";
+		const transport = current ? current.name : hasPoll ? "poll" : null;
+
+		if (told !== (told = state + transport))
+			tell({ state, transport });
+	}
 
 	/* ---- what came ---- */
 
-	function deliver(asked, message, epoch) {
-		const at = { seq: message.seq, epoch };
-		const takers = asked.filter((p) =>
-			isBelow(p, at) && p.matches(message.channel) && places.has(p));
-
-		for (const p of takers)
-			Object.assign(p, at);
-		if (takers[0])
-			emit(takers, "message", { ...message, cursor: cursorText(at) });
-	}
-
-	function advance(asked, at) {
+	/* These have everything up to at. */
+	function advance(asked, at, kind = "cursor", value) {
 		const moved = asked.filter((p) => isBelow(p, at));
 
 		for (const p of moved)
 			Object.assign(p, at);
 		if (moved[0])
-			emit(moved, "cursor", { cursor: cursorText(at) });
+			emit(moved, kind, { ...value, cursor: cursorText(at) });
 	}
+
+	const deliver = (asked, message, epoch) =>
+		advance(asked.filter((p) => p.matches(message.channel)),
+			{ seq: message.seq, epoch }, "message", message);
 
 	/* Something above since is no more; reading goes on above at.  That lies
 	   lower where since was ahead of the log, or of another one. */
@@ -389,14 +398,15 @@ function connect(options, base, places, emit, tell) {
 
 		for (const p of asked)
 			p.epoch = p.epoch || epoch;
+		since.epoch = since.epoch || epoch;
 		if (gap && since.seq >= 0)
 			lose(asked, {
 				seq: messages[0] ? messages[0].seq - 1 : end.seq,
 				epoch,
-			}, { seq: since.seq, epoch: since.epoch || epoch });
+			}, since);
 		for (const message of messages) {
-			current?.owe(asked, message, epoch);
-			candidate?.owe(asked, message, epoch);
+			for (const link of links())
+				link.owe(asked, message, epoch);
 			deliver(asked, message, epoch);
 		}
 		advance(asked, end);
@@ -410,15 +420,15 @@ function connect(options, base, places, emit, tell) {
 		let chunk;
 
 		for (const p of list) {
-			const part = "channel=" + encodeURIComponent(p.pattern) + "&";
-			const isNew = !chunk?.parts.has(part);
+			const isNew = !chunk?.query.includes(p.part);
 
-			if (!chunk || isNew && (chunk.parts.size >= PATTERNS_MAX ||
-			    chunk.query.length + part.length > QUERY_MAX))
-				all.push(chunk = { asked: [], query: "", parts: new Set() });
-			if (!chunk.parts.has(part))
-				chunk.query += part;
-			chunk.parts.add(part);
+			if (!chunk || isNew && (chunk.patterns >= PATTERNS_MAX ||
+			    chunk.query.length + p.part.length > QUERY_MAX))
+				all.push(chunk = { asked: [], query: "", patterns: 0 });
+			if (isNew) {
+				chunk.query += p.part;
+				chunk.patterns++;
+			}
 			chunk.asked.push(p);
 		}
 		return all;
@@ -426,134 +436,103 @@ function connect(options, base, places, emit, tell) {
 
 	/* Who has catching up to do, or may be refused, holds nobody else up. */
 	function requests(list) {
-		const groups = new Map();
+		const groups = {};
 
 		for (const p of list) {
-			const key = p.isAlone || p.seq < 0 && p.last ? p
-				: p.isReady ? p.epoch : "+" + cursorText(p);
+			const key = p.isReady ? p.epoch : [p.part, p.last, cursorText(p)];
 
-			groups.set(key, [...groups.get(key) || [], p]);
+			(groups[key] = groups[key] || []).push(p);
 		}
-		return [...groups.values()].flatMap(chunks);
+		return Object.values(groups).flatMap(chunks);
 	}
 
-	async function ask(place, query, signal) {
-		const answer = await options.fetch(address(place, query),
-			{ cache: "no-cache", signal });
-
-		if (!isType(answer, /json/))
-			throw await refusal(answer);
-		const value = await answer.json();
-		if (!Array.isArray(value.messages) || !parseCursor(value.cursor))
-			throw fault(0, "This is no answer to a poll");
-		return { ...value, wait: retryAfter(answer) };
-	}
-
-	/* true: that was all. */
-	async function pollPages({ asked, query }, mine) {
+	/* One pattern of several may be to blame for a refusal: then each is asked
+	   for by itself. */
+	async function pollChunk({ asked, query }, mine) {
 		let since = { ...lowest(asked) };
 		let from = since.seq >= 0 ? PAGE + "since=" + cursorText(since)
 			: since.last ? PAGE + "last=" + since.last : "limit=0";
-
-		for (let pages = 0; pages < PAGES_MAX; pages++) {
-			const answer = await ask("poll", query + from, mine.abort.signal);
-
-			if (isStopped)
-				break;
-			mine.by = Date.now() + options.answer;
-			mine.found = mine.found || answer.messages[0];
-			takeAnswer(asked, since, answer);
-			if (!answer.more)
-				return true;
-			since = parseCursor(answer.cursor);
-			from = PAGE + "since=" + answer.cursor;
-		}
-		return false;
-	}
-
-	/* One pattern of several may be to blame: then each is asked for alone. */
-	async function pollChunk(chunk, mine) {
-		const { asked } = chunk;
+		let isReady = false;
 
 		try {
-			const isReady = await pollPages(chunk, mine);
+			for (let page = 0; page < PAGES_MAX && !isReady; page++) {
+				const answer = await ask(options, "poll", query + from,
+					mine.abort.signal);
 
+				mine.by = now() + ANSWER;
+				takeAnswer(asked, since, answer);
+				since = parseCursor(answer.cursor);
+				from = PAGE + "since=" + answer.cursor;
+				isReady = !answer.more;
+			}
 			for (const p of asked)
-				Object.assign(p, { isReady, isAlone: false, refusedTo: 0 });
+				Object.assign(p, { isReady, refusedTo: 0 });
 		} catch (error) {
-			const { status, detail } = error;
+			const { status, detail, isProblem } = error;
 
-			if (!error.isProblem || !isFinal(status))
+			if (!isProblem || !isFinal(status))
 				throw error;
 			for (const p of asked) {
-				const wasRefused = p.refusedTo;
-
-				Object.assign(p, {
-					isReady: false,
-					isAlone: true,
-					refusedTo: asked[1] ? 0 : Date.now() + options.backoffMax,
-				});
-				if (p.refusedTo && !wasRefused)
-					emit([p], "error", { status, detail });
+				if (!p.isReady) {
+					if (!p.refusedTo)
+						emit([p], "error", { status, detail });
+					p.refusedTo = now() + BACKOFF_MAX;
+				}
+				p.isReady = false;
 			}
 		}
 	}
 
-	/* Does the tip file say that nothing lies above these places? */
+	/* Does the tip file say that they stand at the end of the log?  One that
+	   nobody writes any more soon lies below, and so does no harm. */
 	async function isQuiet(list, signal) {
-		if (!tip || Date.now() < tipDue || !list.every((p) => p.isReady))
+		if (!options.tip || now() < tipDue || !list.every((p) => p.isReady))
 			return false;
-		const answer = await options.fetch(tip, { cache: "no-cache", signal });
+		const answer = await options.fetch(options.tip, { cache: "no-cache", signal });
 		const at = answer.status === 200 && parseCursor(await answer.text());
 
 		if (!at)
-			tipDue = Date.now() + options.backoffMax;
-		return at && list.every((p) => p.epoch === at.epoch && p.seq >= at.seq);
+			tipDue = now() + BACKOFF_MAX;
+		return at && list.every((p) =>
+			p.epoch === at.epoch && p.seq === at.seq);
 	}
 
 	async function poll(list, interval) {
 		const mine = round = {
 			abort: new AbortController(),
-			by: Date.now() + options.answer,
+			by: now() + ANSWER,
 		};
 
 		try {
 			const quiet = await isQuiet(list, mine.abort.signal);
 
-			if (!quiet || Date.now() >= tipTrustedTo) {
-				const asked = requests(list)
-					.map((chunk) => pollChunk(chunk, mine));
-
-				await Promise.allSettled(asked);
-				await Promise.all(asked);
-				tipTrustedTo = Date.now() + tipCheck;
-				tipCheck = Math.min(2 * tipCheck, options.restMax);
-				/* Once may be a message that came in between. */
-				tipLies = quiet && mine.found ? tipLies + 1 : 0;
-				if (tipLies > 1)
-					tip = null;
+			if (!quiet || now() >= tipTrustedTo) {
+				await Promise.all(requests(list)
+					.map((chunk) => pollChunk(chunk, mine)));
+				tipTrustedTo = now() + tipCheck;
+				tipCheck = Math.min(2 * tipCheck, REST_MAX);
 			}
 			if (mine !== round)
 				return;
 			if (!isUp) {
-				rests.clear();
+				rests = {};
 				candidateDue = 0;
 			}
-			isUp = hasPolled = hasPoll;
+			isUp = hasPoll;
 			isOffline = false;
 			pollFails = 0;
 			pollDue = list.some((p) => !p.isReady && !p.refusedTo) ? 0
-				: Date.now() + interval * (0.85 + jitter(0.3));
+				: now() + interval * (0.85 + jitter(0.3));
 		} catch (error) {
+			mine.abort.abort();
 			if (mine !== round)
 				return;
 			isUp = false;
-			pollDue = Date.now() + Math.max(error.wait || 0,
-				isOffline ? options.offlinePoll : backoff(pollFails++));
+			pollDue = now() + Math.max(error.wait || 0,
+				isOffline ? OFFLINE : backoff(pollFails++));
 		}
 		round = null;
 		isAsked = true;
-		say();
 		look();
 	}
 
@@ -563,11 +542,11 @@ function connect(options, base, places, emit, tell) {
 		const since = { ...lowest(asked) };
 		const link = {
 			name,
-			asked: new Set(asked),
-			patterns: new Set(asked.map((p) => p.pattern)),
+			asked,
+			query,
 			at: { seq: 0, epoch: "" },
-			born: Date.now(),
-			by: Date.now() + options.probe,
+			born: now(),
+			by: now() + PROBE,
 			beats: 0,
 			proof: 2 << failsOf(name), /* with so many beats it isn't young */
 			owed: null, /* { seq, by }: a poll found it, this is to bring it */
@@ -575,8 +554,8 @@ function connect(options, base, places, emit, tell) {
 			owe(others, { seq, channel }, epoch) {
 				if (!link.owed && link.at.epoch === epoch &&
 				    link.at.seq < seq && others.some((p) =>
-					link.asked.has(p) && p.matches(channel)))
-					link.owed = { seq, by: Date.now() + options.grace };
+					link.asked.includes(p) && p.matches(channel)))
+					link.owed = { seq, by: now() + GRACE };
 			},
 		};
 		const moveTo = (at) => {
@@ -586,39 +565,37 @@ function connect(options, base, places, emit, tell) {
 		};
 		const on = {
 			alive(ms) {
-				link.by = Date.now() + ms;
-				if (isOffline && Date.now() - offlineSince > 1_000) {
-					isOffline = false;
-					say();
-				}
+				link.by = now() + ms;
 			},
 			at(cursor) {
 				const at = parseCursor(cursor);
 
 				moveTo(at);
-				advance([...link.asked], at);
+				advance(link.asked, at);
 			},
 			message(message) {
 				const { epoch } = link.at;
 
 				moveTo({ seq: message.seq, epoch });
-				deliver([...link.asked], message, epoch);
+				deliver(link.asked, message, epoch);
 				on.trust();
 			},
 			gap(cursor, pattern) {
 				const at = parseCursor(cursor);
 
 				moveTo(at);
-				lose([...link.asked].filter((p) =>
+				lose(link.asked.filter((p) =>
 					!pattern || p.pattern === pattern), at, since);
 			},
 			answer(answer) {
-				takeAnswer([...link.asked], link.at.epoch ? link.at : since,
+				takeAnswer(link.asked, link.at.epoch ? link.at : since,
 					answer);
 				moveTo(parseCursor(answer.cursor));
 			},
 			beat() {
 				link.beats++;
+				isOffline = false; /* the browser said so in error */
+				look();
 			},
 			/* What works here needs no second proof. */
 			trust(isOpen) {
@@ -629,7 +606,6 @@ function connect(options, base, places, emit, tell) {
 				candidate = null;
 				isOffline = false;
 				isUp = true;
-				say();
 				look();
 			},
 			end: (why, wait = 0) => end(link, why, wait),
@@ -644,7 +620,7 @@ function connect(options, base, places, emit, tell) {
 		candidate = link;
 		try {
 			Object.assign(link,
-				TRANSPORTS[name](io, query, cursorText(since), on));
+				TRANSPORTS[name](options, query, cursorText(since), on));
 		} catch {
 			on.end("fault");
 		}
@@ -653,19 +629,17 @@ function connect(options, base, places, emit, tell) {
 	/* A stream that had proved itself and ended well comes back after a
 	   moment; else it is the next one's turn, and this one rests. */
 	function end(link, why, wait) {
-		const now = Date.now();
-
 		if (why === "fault" || link === candidate ||
 		    why === "end" && link.beats < 2) {
-			const fails = 1 + (now - link.born > LONG * options.heartbeat ? 0
+			const fails = 1 + (now() - link.born > LONG * options.heartbeat ? 0
 				: failsOf(link.name));
 			const pause = !hasPoll ? backoff(fails) : (0.75 + jitter(0.5)) *
-				Math.min(options.restMax,
-					options.rest * (fails < 2 ? 1 / 4 : 2 ** (fails - 2)));
+				Math.min(REST_MAX,
+					REST * (fails < 2 ? 1 / 4 : 2 ** (fails - 2)));
 
-			rests.set(link.name, { fails, until: now + Math.max(wait, pause) });
+			rests[link.name] = { fails, until: now() + Math.max(wait, pause) };
 		} else {
-			candidateDue = now + wait;
+			candidateDue = now() + wait;
 		}
 		if (link === candidate) {
 			candidate = null;
@@ -673,23 +647,23 @@ function connect(options, base, places, emit, tell) {
 			current = null;
 			isAsked = !hasPoll;
 			isUp = hasPoll && isUp;
-			pollDue = isOffline ? now + options.offlinePoll
-				: why === "fault" ? 0 : now + jitter(1_000);
+			pollDue = isOffline ? now() + OFFLINE
+				: why === "fault" ? 0 : now() + jitter(1_000);
 		}
 		link.close();
-		say();
 		look();
 	}
 
 	/* ---- what is due ---- */
 
 	const covers = (p) =>
-		current?.asked.has(p) && current.at.epoch === p.epoch;
+		current?.asked.includes(p) && current.at.epoch === p.epoch;
 
 	function join(link, place) {
-		if (link?.patterns.has(place.pattern) && place.isReady &&
-		    place.epoch === link.at.epoch && place.seq >= link.at.seq)
-			link.asked.add(place);
+		if (place.isReady && link.query.includes(place.part) &&
+		    place.epoch === link.at.epoch && place.seq >= link.at.seq &&
+		    !link.asked.includes(place))
+			link.asked.push(place);
 	}
 
 	/* The best transport that is free and would be an improvement. */
@@ -700,7 +674,7 @@ function connect(options, base, places, emit, tell) {
 		for (const name of transports) {
 			if (name === "poll" || isCovered && name === current.name)
 				return;
-			if (isDue(rests.get(name)?.until || 0))
+			if (isDue(rests[name]?.until || 0))
 				return open(name, chunk);
 			if (name === current?.name)
 				return;
@@ -709,32 +683,34 @@ function connect(options, base, places, emit, tell) {
 
 	/* Does it, and comes again when the next thing is due. */
 	function step() {
-		const now = Date.now();
+		const time = now();
+		const all = [];
 		const ready = [];
 		const wanting = [];
-		let next = now + TICK;
-		const isDue = (time) => {
-			if (time > now)
-				next = Math.min(next, time);
-			return time <= now;
+		let next = time + TICK;
+		const isDue = (due) => {
+			if (due > time)
+				next = Math.min(next, due);
+			return due <= time;
 		};
 
 		isQueued = false;
 		clearTimeout(timer);
 		if (isStopped)
 			return;
-		if (now - stepped > options.jump)
+		if (time - stepped > JUMP)
 			wake();
-		stepped = now;
-		for (const link of [current, candidate])
-			if (link && (isDue(link.by) || link.owed && isDue(link.owed.by)))
+		stepped = time;
+		for (const link of links())
+			if (isDue(link.by) || link.owed && isDue(link.owed.by))
 				end(link, "fault", 0);
 		if (round && isDue(round.by))
 			round.abort.abort();
 		for (const p of places)
 			if (isDue(p.refusedTo)) {
-				join(current, p);
-				join(candidate, p);
+				for (const link of links())
+					join(link, p);
+				all.push(p);
 				if (p.isReady)
 					ready.push(p);
 				if (!p.isReady || hasPoll && !covers(p))
@@ -742,12 +718,13 @@ function connect(options, base, places, emit, tell) {
 			}
 		const isYoung = hasPoll && current && current.beats < current.proof;
 		if (!round && (wanting[0] || isYoung) && isDue(pollDue))
-			poll(isYoung ? [...new Set([...ready, ...wanting])] : wanting,
+			poll(isYoung ? all : wanting,
 				wanting[0] ? pollInterval : 2 * pollInterval);
 		if (!candidate && ready[0] && isAsked && isDue(candidateDue))
 			choose(ready, isDue);
+		say();
 		if (places.size)
-			timer = setTimeout(step, next - now);
+			timer = setTimeout(step, next - time);
 		else
 			closeStreams();
 	}
@@ -760,23 +737,16 @@ function connect(options, base, places, emit, tell) {
 	}
 
 	function closeStreams() {
-		const links = [current, candidate];
+		const closing = links();
 
 		current = candidate = null;
-		for (const link of links)
-			link?.close();
-	}
-
-	function drop(place) {
-		places.delete(place);
-		current?.asked.delete(place);
-		candidate?.asked.delete(place);
-		look();
+		for (const link of closing)
+			link.close();
 	}
 
 	/* All may have changed: the network, or the time by hours. */
 	function wake() {
-		rests.clear();
+		rests = {};
 		candidateDue = pollDue = pollFails = 0;
 		isAsked = !hasPoll;
 		isUp = isUp && hasPoll;
@@ -784,17 +754,21 @@ function connect(options, base, places, emit, tell) {
 		round?.abort.abort();
 		round = null;
 		closeStreams();
-		say();
 		look();
 	}
 
 	return {
 		look,
-		drop,
 		wake,
 		add(place) {
 			places.add(place);
 			pollDue = 0;
+			look();
+		},
+		delete(place) {
+			places.delete(place);
+			for (const link of links())
+				link.asked = link.asked.filter((p) => p !== place);
 			look();
 		},
 		/* Is the stream what it seems? */
@@ -807,9 +781,7 @@ function connect(options, base, places, emit, tell) {
 		offline() {
 			isOffline = true;
 			isUp = false;
-			offlineSince = Date.now();
-			pollDue = candidateDue = offlineSince + options.offlinePoll;
-			say();
+			pollDue = candidateDue = now() + OFFLINE;
 			look();
 		},
 		/* undefined: only HTTP is left. */
@@ -820,7 +792,6 @@ function connect(options, base, places, emit, tell) {
 			round?.abort.abort();
 			closeStreams();
 		},
-		start: () => (say(), look()),
 	};
 }
 
@@ -831,13 +802,14 @@ function connect(options, base, places, emit, tell) {
  * they subscribe to, at once and whenever a new one leads:
  *	{ tab, places: [{ id, pattern, since, last }] }   none: it leaves
  * and are told, and hear that it lives:
- *	{ leader, state?, transport?, ids?, kind?, value? }
+ *	{ leader, status: { state, transport } }
+ *	{ leader, ids, kind, value }              what these places hear
  * A leader that keeps silent although it was asked loses the lock.
  */
-function share(options, base, places, tell) {
+function share(options, places, tell) {
 	const { locks } = globalThis.navigator || {};
 	const isShared = options.share && locks && globalThis.BroadcastChannel;
-	const name = `comet ${base} ${options.transports}`;
+	const name = `comet ${options.base} ${options.transports}`;
 	let me = "";
 	let channel = null;
 	let connection = null; /* while this tab leads */
@@ -846,11 +818,9 @@ function share(options, base, places, tell) {
 	let leader = "";
 	let heard = 0;
 	let askedSince = 0;
-	let ticked = 0;
 	let timer = 0;
 	let ids = 0;
-	let state = "";
-	let transport = null;
+	let status = null;
 
 	/* One post for all of other tabs. */
 	function emit(list, kind, value) {
@@ -866,24 +836,15 @@ function share(options, base, places, tell) {
 			channel.postMessage({ leader: me, ids: others, kind, value });
 	}
 
-	const greet = () =>
-		channel?.postMessage({ leader: me, state, transport });
-
-	function note(newState, newTransport) {
-		const isNew = newState !== state || newTransport !== transport;
-
-		state = newState;
-		transport = newTransport;
-		if (isNew)
-			tell(state, transport);
-		return isNew;
-	}
+	const note = (news) => tell(status = news);
+	const greet = () => channel?.postMessage({ leader: me, status });
 
 	function lead() {
-		connection = connect(options, base, places, emit,
-			(...now) => note(...now) && greet());
-		connection.start();
-		greet();
+		connection = connect(options, places, emit, (news) => {
+			note(news);
+			greet();
+		});
+		connection.look();
 	}
 
 	function follow() {
@@ -897,7 +858,7 @@ function share(options, base, places, tell) {
 	}
 
 	function ask() {
-		askedSince = askedSince || Date.now();
+		askedSince = askedSince || now();
 		channel.postMessage({ tab: me, places: [...places].map((p) => {
 			p.id = p.id || me + ++ids;
 			return { id: p.id, pattern: p.pattern, since: cursorText(p),
@@ -915,7 +876,7 @@ function share(options, base, places, tell) {
 					newPlace(pattern, since, last), { id, tab }));
 		for (const p of known.values())
 			if (p.tab === tab)
-				connection.drop(p);
+				connection.delete(p);
 	}
 
 	function hear(place, kind, value) {
@@ -938,12 +899,12 @@ function share(options, base, places, tell) {
 		}
 		if (data.tab)
 			return;
-		heard = Date.now();
+		heard = now();
 		askedSince = 0;
 		if (leader !== (leader = data.leader))
 			ask();
-		if (data.state)
-			note(data.state, data.transport);
+		if (data.status)
+			note(data.status);
 		for (const p of places)
 			if (data.ids?.includes(p.id))
 				hear(p, data.kind, data.value);
@@ -952,7 +913,6 @@ function share(options, base, places, tell) {
 	/* Leads as soon as the lock is free, or takes it; once it was taken away,
 	   waits again. */
 	async function stand(how) {
-		const mine = {};
 		const abort = new AbortController();
 
 		election?.abort();
@@ -962,13 +922,12 @@ function share(options, base, places, tell) {
 				if (election !== abort)
 					return;
 				lead();
-				mine.isLeading = true;
 				return new Promise((done) => { release = done; });
 			});
 		} catch {
 			if (election !== abort)
 				return;
-			if (!mine.isLeading)
+			if (!connection)
 				return lead();
 			follow();
 			stand();
@@ -976,20 +935,13 @@ function share(options, base, places, tell) {
 	}
 
 	function watch() {
-		const now = Date.now();
-
-		if (now - ticked > options.jump)
+		if (connection)
 			askedSince = 0;
-		ticked = now;
-		if (!connection) {
-			if (askedSince && now - askedSince > options.leader) {
-				askedSince = 0;
-				stand({ steal: true });
-			} else if (!askedSince && now - heard > options.leader) {
-				ask();
-			}
-		}
-		timer = setTimeout(watch, options.leader / 3);
+		else if (!askedSince && now() - heard > LEADER)
+			ask();
+		else if (askedSince && now() - askedSince > LEADER)
+			stand({ steal: true });
+		timer = setTimeout(watch, LEADER / 3);
 	}
 
 	function start() {
@@ -1002,7 +954,6 @@ function share(options, base, places, tell) {
 		channel.onmessage = receive;
 		follow();
 		stand();
-		ticked = Date.now();
 		watch();
 	}
 
@@ -1018,18 +969,11 @@ function share(options, base, places, tell) {
 		channel = null;
 	}
 
-	function add(place) {
+	/* how: "add" or "delete". */
+	function change(how, place) {
 		if (connection)
-			return connection.add(place);
-		places.add(place);
-		if (channel)
-			ask();
-	}
-
-	function drop(place) {
-		if (connection)
-			return connection.drop(place);
-		places.delete(place);
+			return connection[how](place);
+		places[how](place);
 		if (channel)
 			ask();
 	}
@@ -1040,7 +984,7 @@ function share(options, base, places, tell) {
 		/* Who waits in the browser's history holds no connection. */
 		pagehide: stop,
 		pageshow({ persisted }) {
-			if (connection)
+			if (persisted && connection)
 				connection.wake();
 			else if (persisted && !channel)
 				start();
@@ -1056,15 +1000,13 @@ function share(options, base, places, tell) {
 	};
 	const listen = (how) => {
 		for (const [type, act] of Object.entries(events))
-			(type[0] === "v" ? globalThis.document : globalThis)
-				?.[how + "EventListener"]?.(type, act);
+			globalThis[how + "EventListener"]?.(type, act, true);
 	};
 
 	listen("add");
 	start();
 	return {
-		add,
-		drop,
+		change,
 		publish: (message) => connection?.publish(message),
 		close() {
 			listen("remove");
@@ -1117,13 +1059,13 @@ function newSubscription(pattern, start, callback, shared, dispatch) {
 	function close() {
 		if (isOpen) {
 			isOpen = false;
-			shared.drop(place);
+			shared.change("delete", place);
 			wake();
 		}
 	}
 
 	place.close = close;
-	shared.add(place);
+	shared.change("add", place);
 	return {
 		pattern,
 		close,
@@ -1151,62 +1093,57 @@ function newSubscription(pattern, start, callback, shared, dispatch) {
 }
 
 class Comet extends EventTarget {
-	#state = "connecting";
-	#transport = null;
+	#status = { state: "connecting", transport: null };
 	#options;
-	#base;
 	#shared;
 	#places = new Set();
 	#ends = new Set(); /* each cuts short what a publishing waits for */
 
 	constructor(base = "/comet", options = {}) {
 		const { document, location, WebSocket } = globalThis;
-
-		super();
-		this.#base = new URL(base, document?.baseURI || location?.href).href
-			.replace(/\/$/, "");
-		this.#options = {
+		const url = new URL(base, document?.baseURI || location).href;
+		const all = {
 			fetch: (...given) => fetch(...given),
 			WebSocket,
 			...DEFAULTS,
 			...options,
+			base: url.replace(/\/$/, ""),
 		};
-		const { tip } = this.#options;
-		if (tip)
-			this.#options.tip = new URL(tip, this.#base).href;
-		this.#shared = share(this.#options, this.#base, this.#places,
-			(state, transport) => this.#tell(state, transport));
+
+		super();
+		if (all.tip)
+			all.tip = new URL(all.tip, url).href;
+		this.#options = all;
+		this.#shared = share(all, this.#places,
+			(status) => this.#tell(status));
 	}
 
 	get state() {
-		return this.#state;
+		return this.#status.state;
 	}
 
 	get transport() {
-		return this.#transport;
+		return this.#status.transport;
 	}
 
 	#dispatch(type, detail) {
 		this.dispatchEvent(new CustomEvent(type, { detail }));
 	}
 
-	#tell(state, transport) {
-		const isOther = state !== this.#state;
+	#tell(status) {
+		const had = this.#status;
 
-		this.#state = state;
-		if (transport !== this.#transport) {
-			this.#transport = transport;
-			this.#dispatch("transport", { transport });
-		}
-		if (isOther)
-			this.#dispatch("state", { state });
+		this.#status = status;
+		for (const what of ["transport", "state"])
+			if (status[what] !== had[what])
+				this.#dispatch(what, { [what]: status[what] });
 	}
 
 	/* (pattern, callback), (pattern, start), or all three. */
 	subscribe(pattern, start, callback) {
 		if (typeof start === "function")
 			return this.subscribe(pattern, null, start);
-		if (this.#state === "closed")
+		if (this.state === "closed")
 			throw new Error("This Comet is closed");
 		let { since, last } = start || {};
 		if (since === undefined && last === undefined)
@@ -1221,28 +1158,22 @@ class Comet extends EventTarget {
 	 * server from storing a message twice whose answer was lost.
 	 */
 	async publish(channel, data, { event, id = randomId() } = {}) {
-		const { publishTimeout, backoff, backoffMax } = this.#options;
 		const message = { channel, data, event, id };
 		const body = JSON.stringify(message);
-		const end = Date.now() + publishTimeout;
+		const end = now() + this.#options.publishTimeout;
 
 		for (let fails = 0; ; fails++) {
 			try {
-				if (this.#state === "closed")
+				if (this.state === "closed")
 					throw fault(0, "This Comet is closed");
-				const { seq, cursor, channel, duplicate } = await (
-					!fails && this.#shared.publish(message) ||
-					this.#post(body, end - Date.now()));
-
-				return { seq, cursor, channel, ...duplicate && { duplicate } };
+				return await (!fails && this.#shared.publish(message) ||
+					this.#post(body, end - now()));
 			} catch (reason) {
-				const error = reason.detail ? reason
-					: fault(0, "The server can’t be reached");
-				const pause = Math.max(error.wait,
-					jitter(Math.min(backoffMax, backoff * 2 ** fails)));
+				const error = reason.detail ? reason : fault();
+				const pause = Math.max(error.wait, backoff(fails));
 
-				if (isFinal(error.status) || Date.now() + pause > end ||
-				    this.#state === "closed")
+				if (isFinal(error.status) || now() + pause > end ||
+				    this.state === "closed")
 					throw error;
 				await this.#until(pause,
 					(cut) => new Promise((done) => cut(done)));
@@ -1253,9 +1184,9 @@ class Comet extends EventTarget {
 	#post(body, ms) {
 		const abort = new AbortController();
 
-		return this.#until(Math.min(ms, this.#options.answer), async (cut) => {
+		return this.#until(Math.min(ms, ANSWER), async (cut) => {
 			cut(() => abort.abort());
-			const answer = await this.#options.fetch(this.#base + "/publish", {
+			const answer = await this.#options.fetch(this.#options.base + "/publish", {
 				method: "POST",
 				headers: { "Content-Type": "application/json" },
 				body,
@@ -1283,10 +1214,10 @@ class Comet extends EventTarget {
 
 	/* Ends all of it: timers, requests, iterations, this tab's part. */
 	close() {
-		if (this.#state === "closed")
+		if (this.state === "closed")
 			return;
 		this.#shared.close();
-		this.#tell("closed", null);
+		this.#tell({ state: "closed", transport: null });
 		for (const place of this.#places)
 			place.close?.();
 		for (const end of this.#ends)

@@ -1,7 +1,6 @@
 #include "transport/ws.h"
 
-#include "base/clock.h"
-#include "transport/reading.h"
+#include "transport/wsops.h"
 #include "transport/wspublish.h"
 
 #include <errno.h>
@@ -15,19 +14,6 @@ struct ws_later {
 	char data[];
 };
 
-/* A subscription whose beginning is looked up on the thread pool. */
-struct ws_lookup {
-	uv_work_t work;         /* first: what libuv gives back */
-	struct ws_connection *connection;
-	struct reading rd;
-	struct reading_page page;
-	struct slice pattern, ref;      /* behind the struct */
-	enum rc rc;
-	struct err err;
-	bool is_done;
-	char text[];
-};
-
 static void on_readable(void *arg);
 static void on_border(void *arg);
 static void on_tick(void *arg);
@@ -39,7 +25,6 @@ enum rc
 ws_init(struct ws *w, struct server *s, struct err *e)
 {
 	const struct options *o = s->options;
-
 	uint64_t quiet_ms = o->ws_ping_ms < o->ws_idle_ms ? o->ws_ping_ms :
 	    o->ws_idle_ms;
 
@@ -70,21 +55,12 @@ ws_fini(struct ws *w)
 /* ---- lifetime ---- */
 
 static void
-lookup_free(struct ws_lookup *l)
-{
-	if (l == NULL)
-		return;
-	reading_fini(&l->rd);
-	free(l);
-}
-
-static void
 connection_free(struct ws_connection *c)
 {
 	struct ws_later *l;
 
 	wspublish_drop(c);
-	lookup_free(c->lookup);
+	wsops_free(c);
 	while ((l = c->first) != NULL) {
 		c->first = l->next;
 		free(l);
@@ -204,11 +180,8 @@ ws_leave(struct ws_connection *c, uint16_t status, const char *reason)
 		end_with_status(c, status, reason);
 }
 
-/* ---- operations ---- */
-
-/* Says what add wrote into b. */
-static void
-say(struct ws_connection *c, struct buf *b)
+void
+ws_say(struct ws_connection *c, struct buf *b)
 {
 	if (b->rc == RC_OK && c->out != NULL)
 		buf_add_slice(c->out, buf_slice(b));
@@ -217,186 +190,6 @@ say(struct ws_connection *c, struct buf *b)
 	else if (c->reader != NULL)
 		ws_leave(c, WS_INTERNAL_ERROR, "out of memory");
 	buf_fini(b);
-}
-
-static void
-say_error(struct ws_connection *c, struct slice ref, enum rc rc,
-    const char *detail)
-{
-	struct buf b;
-
-	buf_init(&b, 0);
-	wsop_add_error(&b, ref, rc, detail,
-	    rc == RC_BUSY || rc == RC_LOG || rc == RC_RATE ? 1 : 0);
-	say(c, &b);
-}
-
-static void
-say_position(struct ws_connection *c, struct slice ref)
-{
-	uint32_t epoch;
-	uint64_t seq = hub_position(c->reader, &epoch);
-	struct buf b;
-
-	buf_init(&b, 0);
-	wsop_add_ok(&b, ref, seq, epoch);
-	say(c, &b);
-}
-
-/* Subscribes behind start, and says so, with the gap if there is one. */
-static void
-subscribe(struct ws_connection *c, struct slice pattern, struct slice ref,
-    struct hub_start *start, bool is_gap)
-{
-	struct err e;
-	struct buf b;
-	enum rc rc = hub_subscribe(c->reader, pattern, start, &e);
-
-	if (rc != RC_OK) {
-		if (c->reader != NULL)
-			say_error(c, ref, rc, e.text);
-		return;
-	}
-	buf_init(&b, 0);
-	wsop_add_ok(&b, ref, start->after, start->epoch);
-	if (is_gap)
-		wsop_add_gap(&b, pattern, start->after, start->epoch);
-	say(c, &b);
-}
-
-/* On a thread of the pool. */
-static void
-look_up(uv_work_t *work)
-{
-	struct ws_lookup *l = (struct ws_lookup *)work;
-
-	l->rc = reading_start(&l->rd, l->connection->ws->server, &l->page,
-	    &l->err);
-}
-
-static void
-finish_lookup(struct ws_connection *c)
-{
-	struct ws_lookup *l = c->lookup;
-	struct hub_start start = {.after = l->page.after,
-	    .epoch = l->page.page.tip.epoch};
-
-	c->lookup = NULL;
-	if (l->rd.from != READING_CURSOR)
-		start.gap_known = l->page.page.tip.seq;
-	else if (l->page.is_gap)
-		start.gap_known = l->page.page.kept_after;
-	if (l->rc == RC_OK)
-		subscribe(c, l->pattern, l->ref, &start, l->page.is_gap);
-	else
-		say_error(c, l->ref, l->rc, l->err.text);
-	lookup_free(l);
-}
-
-static void
-looked_up(uv_work_t *work, int status)
-{
-	struct ws_lookup *l = (struct ws_lookup *)work;
-	struct ws_connection *c = l->connection;
-
-	(void)status;
-	l->is_done = true;
-	if (c->reader != NULL)
-		ws_proceed(c);
-	ws_unhold(c);
-}
-
-static enum rc
-start_lookup(struct ws_connection *c, const struct wsop *op, struct err *e)
-{
-	struct ws_lookup *l = calloc(1, sizeof *l + op->ref.n + op->channel.n);
-	enum rc rc;
-
-	if (l == NULL)
-		return err_set(e, RC_NOMEM, "no memory for a subscription");
-	rc = pattern_set_init(&l->rd.what, &op->channel, 1, e);
-	if (rc != RC_OK) {
-		free(l);
-		return rc;
-	}
-	l->connection = c;
-	l->rd.from = op->from == WSOP_LAST ? READING_LAST : READING_CURSOR;
-	l->rd.cursor = op->since;
-	l->rd.last = op->last < LIMIT_MAX ? op->last : LIMIT_MAX;
-	memcpy(l->text, op->channel.p, op->channel.n);
-	l->pattern = (struct slice){l->text, op->channel.n};
-	if (op->ref.p != NULL) {
-		memcpy(l->text + op->channel.n, op->ref.p, op->ref.n);
-		l->ref = (struct slice){l->text + op->channel.n, op->ref.n};
-	}
-	c->lookup = l;
-	ws_hold(c);
-	uv_queue_work(c->ws->server->loop, &l->work, look_up, looked_up);
-	return RC_OK;
-}
-
-static enum rc
-do_subscribe(struct ws_connection *c, const struct wsop *op, struct err *e)
-{
-	uint32_t most = c->ws->server->options->ws_subscriptions;
-	struct hub_start now = {.is_now = true};
-
-	if (hub_is_subscribed(c->reader, op->channel)) {
-		if (op->from == WSOP_NOW) { /* as it is: nothing may be lost */
-			say_position(c, op->ref);
-			return RC_OK;
-		}
-	} else if (hub_subscriptions(c->reader) >= most) {
-		return err_set(e, RC_BAD, "This connection has %lu "
-		    "subscriptions, and more are not allowed (option "
-		    "ws-subscriptions). Use a pattern such as chat/*, or "
-		    "another connection.", (unsigned long)most);
-	}
-	if (op->from != WSOP_NOW)
-		return start_lookup(c, op, e);
-	subscribe(c, op->channel, op->ref, &now, false);
-	return RC_OK;
-}
-
-static enum rc
-do_unsubscribe(struct ws_connection *c, const struct wsop *op, struct err *e)
-{
-	enum rc rc = hub_unsubscribe(c->reader, op->channel, e);
-
-	if (rc == RC_OK)
-		say_position(c, op->ref);
-	return rc;
-}
-
-static void
-run(struct ws_connection *c, char *text, size_t n)
-{
-	const struct options *o = c->ws->server->options;
-	struct envelope_limits limits = {o->message_bytes, 1};
-	struct wsop op;
-	struct err e;
-	struct buf b;
-	enum rc rc = wsop_parse(text, n, &limits, &op, &e);
-
-	if (rc == RC_OK)
-		switch (op.kind) {
-		case WSOP_SUBSCRIBE:
-			rc = do_subscribe(c, &op, &e);
-			break;
-		case WSOP_UNSUBSCRIBE:
-			rc = do_unsubscribe(c, &op, &e);
-			break;
-		case WSOP_PUBLISH:
-			rc = wspublish_add(c, &op, &e);
-			break;
-		case WSOP_PING:
-			buf_init(&b, 0);
-			wsop_add_pong(&b, op.ref);
-			say(c, &b);
-			break;
-		}
-	if (rc != RC_OK && c->reader != NULL)
-		say_error(c, op.ref, rc, e.text);
 }
 
 /* ---- what comes in ---- */
@@ -438,7 +231,7 @@ on_text(void *arg, char *data, size_t n, bool is_binary)
 	}
 	if (c->first != NULL || !is_free(c))
 		return c->reader != NULL && put_off(c, data, n);
-	run(c, data, n);
+	wsops_run(c, data, n);
 	return c->reader != NULL;
 }
 
@@ -465,7 +258,7 @@ on_echo(void *arg, char *data, size_t n, bool is_binary)
 	buf_add_slice(&b, text);
 	if (payload.rc != RC_OK)
 		b.rc = payload.rc;
-	say(c, &b);
+	ws_say(c, &b);
 	buf_fini(&payload);
 	return c->reader != NULL;
 }
@@ -481,7 +274,7 @@ go_on(struct ws_connection *c)
 		c->first = l->next;
 		if (c->first == NULL)
 			c->end = &c->first;
-		run(c, l->data, l->n);
+		wsops_run(c, l->data, l->n);
 		free(l);
 	}
 	if (c->reader != NULL)
@@ -501,9 +294,9 @@ void
 ws_proceed(struct ws_connection *c)
 {
 	ws_hold(c);
-	if (c->lookup != NULL && c->lookup->is_done && c->reader != NULL &&
+	if (c->lookup != NULL && c->reader != NULL &&
 	    hub_is_flowing(c->reader))
-		finish_lookup(c);
+		wsops_finish(c);
 	if (c->reader != NULL)
 		go_on(c);
 	ws_unhold(c);
@@ -596,7 +389,7 @@ on_tick(void *arg)
 	    hub_is_flowing(c->reader)) {
 		buf_init(&b, 0);
 		wsframe_add(&b, WS_PING, SLICE(""));
-		say(c, &b);
+		ws_say(c, &b);
 	}
 }
 

@@ -4,7 +4,8 @@
  * for the answers of the writer, which come through server_post.
  *
  *   wsaccept  opening handshakes; makes connections
- *   ws        one connection: operations, back-pressure, the closing handshake
+ *   ws        one connection: what comes in, back-pressure, the closing handshake
+ *   wsops     what clients ask for
  *   wspublish the publishes of one connection on their way to the log
  *
  * An operation that can't be done at once (a cursor is being looked up, the
@@ -81,7 +82,11 @@ void ws_start(struct ws *w, struct ws_start *start);
 /* Says a Close and ends the connection, once its publishes are answered. */
 void ws_leave(struct ws_connection *c, uint16_t status, const char *reason);
 
-/* For wspublish: something c waited for has come. */
+/* For wsops: sends the frames of b, or in the answer to the bytes that are being
+   taken in; ends b. */
+void ws_say(struct ws_connection *c, struct buf *b);
+
+/* Something c waited for has come. */
 void ws_proceed(struct ws_connection *c);
 void ws_hold(struct ws_connection *c);
 void ws_unhold(struct ws_connection *c);

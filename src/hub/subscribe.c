@@ -104,6 +104,8 @@ hub_subscribe(struct reader *r, struct slice pattern, struct hub_start *start,
 		return rc;
 	if (is_only)
 		r->gap_told = start->gap_known;
+	else if (start->gap_known <= at && start->gap_known > r->gap_told)
+		r->gap_told = start->gap_known; /* no gap of others lies below */
 	if ((is_only && start->after != at) || is_back)
 		move_to(r, start->after);
 	else if (r->state == READER_PAGING)

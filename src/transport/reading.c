@@ -212,6 +212,7 @@ reading_start(const struct reading *rd, struct server *s,
     struct reading_page *p, struct err *e)
 {
 	struct log_reader *r;
+	bool is_foreign;
 	enum rc rc;
 
 	p->is_gap = false;
@@ -224,10 +225,11 @@ reading_start(const struct reading *rd, struct server *s,
 	else
 		rc = log_tip(r, &p->page.tip, e);
 	if (rc == RC_OK && rd->from == READING_CURSOR) {
-		p->is_gap = !is_known(rd, &p->page.tip);
-		p->after = p->is_gap ? 0 : rd->cursor.seq;
-		if (!p->is_gap && p->after < p->page.tip.seq)
+		is_foreign = !is_known(rd, &p->page.tip);
+		p->after = is_foreign ? 0 : rd->cursor.seq;
+		if (p->after < p->page.tip.seq)
 			rc = look_for_gap(rd, r, p, e);
+		p->is_gap = p->is_gap || is_foreign;
 	}
 	store_return(s->store, r);
 	p->how.epoch = p->page.tip.epoch;

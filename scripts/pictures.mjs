@@ -12,10 +12,11 @@ import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
-const DESK = { width: 1000, height: 680 };
+const DESK = { width: 1000, height: 700 };
+const TALL = { width: 900, height: 970 };
 const PHONE = { width: 360, height: 640 };
 const MOST_BYTES = 150_000;
-const LAB_POSTS = 40;
+const LAB_POSTS = 25;
 
 const TALK = [
 	['Ada', 'Is the server back?'],
@@ -41,17 +42,12 @@ const live = (page) => page.locator('#state[data-state=live]').waitFor();
 /* Each picture: its page, size and colours, and what to do before. */
 const PICTURES = {
 	async lab(open) {
-		const page = await open('/lab.html',
-			{ viewport: { width: 1000, height: 980 } });
-		await runLab(page);
-		return page;
+		return runLab(await open('/lab.html', { viewport: TALL }));
 	},
 
 	async 'lab-dark'(open) {
-		const page = await open('/lab.html',
-			{ viewport: { width: 1000, height: 980 }, colorScheme: 'dark' });
-		await runLab(page);
-		return page;
+		return runLab(await open('/lab.html',
+			{ viewport: TALL, colorScheme: 'dark' }));
 	},
 
 	async chat(open) {
@@ -77,6 +73,7 @@ const PICTURES = {
 			await publish('demo/article', words);
 		await page.locator('.stage').nth(1).getByText('and good night').last()
 			.waitFor();
+		await scrollTo(page, '#element-title');
 		return page;
 	},
 };
@@ -87,6 +84,14 @@ async function runLab(page) {
 		[...document.querySelectorAll('.messages-count')]
 			.every((count) => Number(count.textContent) >= n),
 	LAB_POSTS, { timeout: 3000 * LAB_POSTS });
+	await scrollTo(page, '#bench');
+	return page;
+}
+
+/* To the top of the picture, with a margin. */
+function scrollTo(page, selector) {
+	return page.locator(selector).evaluate((e) =>
+		window.scrollTo(0, e.getBoundingClientRect().top + scrollY - 20));
 }
 
 const browser = await chromium.launch({

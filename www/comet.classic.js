@@ -521,7 +521,7 @@ function connect(options, places, emit, tell) {
 			isUp = hasPoll;
 			isOffline = false;
 			pollFails = 0;
-			pollDue = list.some((p) => !p.isReady && !p.refusedTo) ? 0
+			pollDue = [...places].some((p) => !p.isReady && !p.refusedTo) ? 0
 				: now() + interval * (0.85 + jitter(0.3));
 		} catch (error) {
 			mine.abort.abort();
@@ -532,7 +532,7 @@ function connect(options, places, emit, tell) {
 				isOffline ? OFFLINE : backoff(pollFails++));
 		}
 		round = null;
-		isAsked = true;
+		isAsked = !hasPoll || !isOffline;
 		look();
 	}
 
@@ -698,7 +698,7 @@ function connect(options, places, emit, tell) {
 		clearTimeout(timer);
 		if (isStopped)
 			return;
-		if (time - stepped > JUMP)
+		if (time - stepped > JUMP || stepped - time > 1_000)
 			wake();
 		stepped = time;
 		for (const link of links())
@@ -937,7 +937,7 @@ function share(options, places, tell) {
 	function watch() {
 		if (connection)
 			askedSince = 0;
-		else if (!askedSince && now() - heard > LEADER)
+		else if (!askedSince && Math.abs(now() - heard) > LEADER)
 			ask();
 		else if (askedSince && now() - askedSince > LEADER)
 			stand({ steal: true });

@@ -83,9 +83,7 @@ const lowest = (places) => places.reduce((a, b) => b.seq < a.seq ? b : a);
 
 /* A wildcard covers no channel that begins with $. */
 function matcher(pattern) {
-	if (!pattern.includes("*"))
-		return (channel) => channel === pattern;
-	const expression = new RegExp("^(?!\\$)" +
+	const expression = new RegExp((/\*/.test(pattern) ? "^(?!\\$)" : "^") +
 		pattern.replace(/\*\*$|\W/g, (c) => c === "**" ? "[^]*"
 			: c === "*" ? "[^/]*" : "\\" + c) + "$");
 
@@ -104,9 +102,8 @@ function newPlace(pattern, since, last, hear) {
 		...parseCursor(since),
 		last,
 		hear,
-		isReady: false, /* a poll has answered for it */
-		isAlone: false, /* it is asked for in a request of its own, */
-		refusedTo: 0,   /* after a refusal only from then on */
+		isReady: false, /* a poll has brought it to the end of the log */
+		refusedTo: 0,   /* not asked for before then */
 	};
 }
 
@@ -435,19 +432,18 @@ function connect(options, places, emit, tell) {
 
 	/* Who has catching up to do, or may be refused, holds nobody else up. */
 	function requests(list) {
-		const groups = new Map();
+		const groups = {};
 
 		for (const p of list) {
-			const key = p.isAlone || p.seq < 0 && p.last ? p
-				: p.isReady ? p.epoch : "+" + cursorText(p);
+			const key = p.isReady ? p.epoch : [p.part, p.last, cursorText(p)];
 
-			groups.set(key, [...groups.get(key) || [], p]);
+			(groups[key] = groups[key] || []).push(p);
 		}
-		return [...groups.values()].flatMap(chunks);
+		return Object.values(groups).flatMap(chunks);
 	}
 
 	/* One pattern of several may be to blame for a refusal: then each is asked
-	   for alone. */
+	   for by itself. */
 	async function pollChunk({ asked, query }, mine) {
 		let since = { ...lowest(asked) };
 		let from = since.seq >= 0 ? PAGE + "since=" + cursorText(since)
@@ -466,17 +462,19 @@ function connect(options, places, emit, tell) {
 				isReady = !answer.more;
 			}
 			for (const p of asked)
-				Object.assign(p, { isReady, isAlone: false, refusedTo: 0 });
+				Object.assign(p, { isReady, refusedTo: 0 });
 		} catch (error) {
 			const { status, detail, isProblem } = error;
 
 			if (!isProblem || !isFinal(status))
 				throw error;
 			for (const p of asked) {
-				if (!asked[1] && !p.refusedTo)
-					emit([p], "error", { status, detail });
-				Object.assign(p, { isReady, isAlone: true,
-					refusedTo: asked[1] ? 0 : now() + BACKOFF_MAX });
+				if (!p.isReady) {
+					if (!p.refusedTo)
+						emit([p], "error", { status, detail });
+					p.refusedTo = now() + BACKOFF_MAX;
+				}
+				p.isReady = false;
 			}
 		}
 	}
@@ -519,7 +517,7 @@ function connect(options, places, emit, tell) {
 			isUp = hasPoll;
 			isOffline = false;
 			pollFails = 0;
-			pollDue = list.some((p) => !p.isReady && !p.refusedTo) ? 0
+			pollDue = [...places].some((p) => !p.isReady && !p.refusedTo) ? 0
 				: now() + interval * (0.85 + jitter(0.3));
 		} catch (error) {
 			mine.abort.abort();
@@ -530,7 +528,7 @@ function connect(options, places, emit, tell) {
 				isOffline ? OFFLINE : backoff(pollFails++));
 		}
 		round = null;
-		isAsked = true;
+		isAsked = !hasPoll || !isOffline;
 		look();
 	}
 
@@ -696,7 +694,7 @@ function connect(options, places, emit, tell) {
 		clearTimeout(timer);
 		if (isStopped)
 			return;
-		if (time - stepped > JUMP)
+		if (time - stepped > JUMP || stepped - time > 1_000)
 			wake();
 		stepped = time;
 		for (const link of links())
@@ -935,7 +933,7 @@ function share(options, places, tell) {
 	function watch() {
 		if (connection)
 			askedSince = 0;
-		else if (!askedSince && now() - heard > LEADER)
+		else if (!askedSince && Math.abs(now() - heard) > LEADER)
 			ask();
 		else if (askedSince && now() - askedSince > LEADER)
 			stand({ steal: true });

@@ -26,21 +26,21 @@ export const techniques = [
 	{
 		name: "Short polling",
 		start: (lane) => askAgain(lane, POLL_MS, () => address("poll", lane)),
-		note: "Asks every two seconds. Works everywhere; costs a request " +
-			"whether or not there is news, and is half the pause late.",
+		note: "Asks every two seconds: works everywhere, costs a request each " +
+			"time, and is a second late on average.",
 	},
 	{
 		name: "Long polling",
 		start: (lane) => askAgain(lane, 0, (isFirst) =>
 			address("longpoll", lane) + `&timeout=${isFirst ? 1 : HOLD_S}`),
-		note: "Asks and is kept waiting until there is news, at most 25 s. " +
-			"One request for each message, or for each burst of them.",
+		note: "Asks and is kept waiting for news, at most 25 s: a request " +
+			"for each burst of messages.",
 	},
 	{
 		name: "Script streaming",
 		start: streamScripts,
-		note: "A hidden frame whose page never ends; each message is a script " +
-			"that calls this page. Comet’s forever frame, of 2006.",
+		note: "A hidden frame whose page never ends: each message is a " +
+			"script. The forever frame of 2006.",
 	},
 	{
 		name: "Server-Sent Events",
@@ -51,8 +51,8 @@ export const techniques = [
 	{
 		name: "WebSocket",
 		start: converse,
-		note: "Frames both ways on one connection: two bytes more than the " +
-			"message, four when it is long.",
+		note: "Frames both ways on one connection, each two to four bytes " +
+			"longer than what it carries.",
 	},
 ];
 

@@ -1,14 +1,18 @@
 /* The demo's pages in a real browser, with JavaScript and without. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { chromium } from 'playwright-core';
 import {
-	fresh, history, ms, publish, sqlite, startDemo, until, within,
+	fresh, history, isAlive, publish, publishAll, run, runToEnd,
+	sqlite, startDemo, until, within, ROOT,
 } from './harness.mjs';
+import {
+	PHONE, assertLabelled, assertLegible, assertReachable, closeBrowser,
+	openBrowser, sideways, visit as visitAddress,
+} from './visit.mjs';
 
-const PAGES = ['/', '/chat.html'];
-const PHONE = { width: 390, height: 844 };
 const LOBBY = 'chat/lobby';
+const FIGURES = { channel: 'board/figures',
+	data: { visitors: 500, orders: 10, answer: 50, load: 0.75 } };
 const HOSTILE = [
 	'<img src=x onerror="window.hit = 1">',
 	'</script><script>window.hit = 1</script>',
@@ -22,20 +26,14 @@ const HOSTILE = [
 ];
 
 let demo;
-let browser;
 
 before(async () => {
 	demo = await startDemo({ workers: 2, options: { heartbeat: 1000 } });
-	browser = await chromium.launch({
-		executablePath: '/usr/bin/chromium',
-		args: ['--no-sandbox', '--disable-gpu', '--disable-quic',
-			'--no-first-run', '--disable-background-networking',
-			'--disable-component-update', '--disable-sync'],
-	});
+	await openBrowser();
 });
 
 after(async () => {
-	await browser?.close();
+	await closeBrowser();
 	await demo?.stop();
 });
 
@@ -43,30 +41,37 @@ const at = (place) => new URL(place, demo.url).href;
 const feed = (page) => page.locator('#messages');
 const live = (page) => page.locator('#state[data-state=live]').waitFor();
 const frame = (page) => page.frameLocator('iframe');
+const stage = (page, i) => page.locator('.stage').nth(i);
 
-/* A page on its own, as one visitor has it; faults gathers what goes wrong. */
-async function visit(t, place, { isScripted = true, ...options } = {}) {
-	const context = await browser.newContext({
-		javaScriptEnabled: isScripted, ...options,
-	});
-	t.after(() => context.close());
-	const page = await context.newPage();
-	page.setDefaultTimeout(ms(15000));
-	page.faults = [];
-	page.on('console', (said) => {
-		if (['error', 'warning'].includes(said.type()))
-			page.faults.push(said.text());
-	});
-	page.on('pageerror', (error) => page.faults.push(error.stack));
-	page.on('dialog', (dialog) => {
-		page.faults.push(`dialog: ${dialog.message()}`);
-		dialog.dismiss();
-	});
-	await page.goto(at(place));
-	if (isScripted)
-		await live(page);
-	return page;
-}
+/* Each page, and what shows that it is under way. */
+const PAGES = {
+	'/': live,
+	'/lab.html': async (page) => {
+		for (let i = 0; i < 5; i++)
+			await page.locator('.lane').nth(i)
+				.locator('[data-state=live]').waitFor();
+	},
+	'/chat.html': live,
+	'/board.html': live,
+	'/article.html': (page) => stage(page, 2).getByText('Open.').waitFor(),
+};
+
+/* What is there when something has been posted. */
+const SHOWN = {
+	'/': (page) => row(page, 'seen'),
+	'/lab.html': (page) => page.getByText('On the wire').first().click(),
+	'/chat.html': (page) => row(page, 'seen'),
+	'/board.html': (page) => page.locator('#board').waitFor(),
+};
+
+const visit = (t, place, options) =>
+	visitAddress(t, at(place), { ready: PAGES[place], ...options });
+
+/* A page that posts by HTTP alone, so that the test can be in between. */
+const withoutSocket = {
+	before: (page) => page.routeWebSocket('**/comet/ws**',
+		(socket) => socket.close()),
+};
 
 async function say(page, name, text) {
 	await page.getByLabel('Name').fill(name);
@@ -140,9 +145,9 @@ describe('the overview', () => {
 		await row(page, `{"name":"${name}","n":[1,null]}`);
 	});
 
-	test('it tells when it last heard from the server', async (t) => {
+	test('it says by what it reads', async (t) => {
 		const page = await visit(t, '/');
-		await page.locator('#life', { hasText: /^heard / }).waitFor();
+		await page.locator('#state').getByText(/^Live (by|over) /).waitFor();
 	});
 
 	test('its form posts without leaving the page', async (t) => {
@@ -254,10 +259,10 @@ describe('the chat', () => {
 
 	test('a message whose answer was lost is stored and shown once',
 	async (t) => {
-		const page = await visit(t, '/chat.html');
+		const page = await visit(t, '/chat.html', withoutSocket);
 		const text = fresh('lost-answer');
 		let tries = 0, second = null;
-		await page.route('**/comet/publish/**', async (route) => {
+		await page.route('**/comet/publish**', async (route) => {
 			const answer = await route.fetch();
 			if (++tries === 1)
 				return route.abort();
@@ -273,26 +278,43 @@ describe('the chat', () => {
 	});
 
 	for (const status of [429, 503])
-		test(`a ${status} is said in plain words and tried again`,
+		test(`after a ${status} it is tried again without a word`,
 		async (t) => {
-			const page = await visit(t, '/chat.html');
+			const page = await visit(t, '/chat.html', withoutSocket);
 			const text = fresh('again');
 			let tries = 0;
-			await page.route('**/comet/publish/**', (route) => ++tries > 1
+			await page.route('**/comet/publish**', (route) => ++tries > 1
 				? route.continue()
 				: route.fulfill({ status,
 					headers: { 'Retry-After': '1' } }));
 			await say(page, 'Ada', text);
-			await page.getByRole('alert')
-				.filter({ hasText: /Trying again/ }).waitFor();
 			await row(page, text);
+			assert.equal(await page.getByRole('alert').textContent(), '');
 			assert.equal((await stored(LOBBY, text)).length, 1);
 		});
 
+	test('what does not get through for long is said, and is not lost',
+	async (t) => {
+		const page = await visit(t, '/chat.html', withoutSocket);
+		const text = fresh('long');
+		await page.route('**/comet/publish**',
+			(route) => route.fulfill({ status: 503 }));
+		await say(page, 'Ada', text);
+		await page.getByRole('alert')
+			.filter({ hasText: 'Not sent yet. Trying again.' }).waitFor();
+		assert.equal(await page.locator('#outbox .text').textContent(), text);
+		await page.unroute('**/comet/publish**');
+		await row(page, text);
+		await page.locator('#outbox').waitFor({ state: 'hidden' });
+		await page.getByRole('alert')
+			.filter({ hasText: /^$/ }).waitFor({ state: 'attached' });
+		assert.equal((await stored(LOBBY, text)).length, 1);
+	});
+
 	test('a message that is refused comes back with the reason',
 	async (t) => {
-		const page = await visit(t, '/chat.html');
-		await page.route('**/comet/publish/**', (route) => route.fulfill({
+		const page = await visit(t, '/chat.html', withoutSocket);
+		await page.route('**/comet/publish**', (route) => route.fulfill({
 			status: 403, contentType: 'application/problem+json',
 			body: '{"detail":"the lobby is closed"}',
 		}));
@@ -306,7 +328,8 @@ describe('the chat', () => {
 	test('who reads further up is not scrolled away, but told', async (t) => {
 		for (let i = 0; i < 40; i++)
 			await publish(demo, LOBBY, `line ${i}`, { event: 'Filler' });
-		const page = await visit(t, '/chat.html', { viewport: PHONE });
+		const page = await visit(t, '/chat.html',
+			{ viewport: PHONE, ...withoutSocket });
 		await row(page, 'line 39');
 		const box = page.getByRole('log');
 		const newer = page.getByRole('button', { name: 'New messages' });
@@ -321,16 +344,180 @@ describe('the chat', () => {
 		await newer.click();
 		await newer.waitFor({ state: 'hidden' });
 		/* and what waits to be sent does not cover the newest */
-		await page.route('**/comet/publish/**', (route) => route.abort());
+		await page.route('**/comet/publish**', (route) => route.abort());
 		await say(page, 'Ada', 'one\ntwo\nthree');
-		await page.getByRole('alert').filter({ hasText: /./ }).waitFor();
+		await page.locator('#outbox .text').waitFor();
 		const below = await box.evaluate((e) =>
 			e.scrollHeight - e.scrollTop - e.clientHeight);
 		assert.ok(below < 2, `${below} px below`);
 	});
 });
 
-describe('both pages', () => {
+describe('the board', () => {
+	const figures = (visitors) => ({
+		visitors, orders: 12, answer: 40, load: 0.5,
+	});
+	const post = (data) =>
+		publishAll(demo, [{ channel: 'board/figures', data }]);
+	const shown = (page, i = 0) => page.locator('.number').nth(i);
+	const shows = (page, text) => shown(page)
+		.filter({ hasText: new RegExp(`^${text}$`) }).waitFor();
+
+	test('without figures it says how to get some', async (t) => {
+		const page = await visit(t, '/board.html');
+		await page.getByText('scripts/board-feed.sh http').waitFor();
+		assert.equal(await page.locator('#board').isVisible(), false);
+	});
+
+	test('it shows what is posted, with what was posted before',
+	async (t) => {
+		for (const visitors of [110, 120, 130])
+			await post(figures(visitors));
+		const page = await visit(t, '/board.html');
+		await shows(page, '130');
+		await post(figures(140));
+		await shows(page, '140');
+		assert.equal(await shown(page, 3).textContent(), '0.50');
+		const curve = await page.locator('.curve').first().getAttribute('d');
+		assert.equal(curve.match(/[ML]/g).length, 4);
+		assert.deepEqual(page.faults, []);
+	});
+
+	test('the arrow keys read earlier moments', async (t) => {
+		for (const visitors of [210, 220, 230])
+			await post(figures(visitors));
+		const page = await visit(t, '/board.html');
+		await shows(page, '230');
+		await page.locator('#board').focus();
+		await page.keyboard.press('ArrowLeft');
+		await shows(page, '220');
+		await page.getByText(/^\d+ s ago\.$/).waitFor();
+		await page.keyboard.press('ArrowLeft');
+		await shows(page, '210');
+		await page.keyboard.press('Escape');
+		await shows(page, '230');
+		await page.getByText('Now.', { exact: true }).waitFor();
+	});
+
+	test('what are no figures is left out', async (t) => {
+		const page = await visit(t, '/board.html');
+		for (const data of ['words', null, 7, [], { visitors: 'many' },
+			{ ...figures(1), load: '<b>' }, { ...figures(1), orders: null }])
+			await post(data);
+		await post(figures(310));
+		await shows(page, '310');
+		assert.deepEqual(page.faults, []);
+	});
+
+	test('the script feeds it, and ends with whoever started it',
+	async (t) => {
+		const script = `${ROOT}/scripts/board-feed.sh`;
+		const parent = run('/bin/sh',
+			['-c', `"${script}" "${demo.url}" & echo $!; read end`],
+			{ input: null });
+		t.after(() => parent.child.kill());
+		const pid = Number(await until(() => parent.stdout.trim()));
+		const page = await visit(t, '/board.html');
+		const first = await newest();
+		await until(async () => await newest() > first + 1);
+		await page.locator('.number').first().waitFor();
+		parent.child.stdin.end();
+		await parent.done;
+		await until(() => !isAlive(pid), { what: 'the end of the feed' });
+		assert.equal(parent.stderr, '');
+		assert.deepEqual(page.faults, []);
+	});
+
+	test('the script refuses what is no address', async () => {
+		const script = `${ROOT}/scripts/board-feed.sh`;
+		for (const words of [[], ['here'], ['http://a', 'http://b']]) {
+			const { code, stderr } = await runToEnd(script, words);
+			assert.equal(code, 2);
+			assert.match(stderr, /^usage: /);
+		}
+	});
+
+	async function newest() {
+		const all = await history(demo, 'board/figures');
+		return all.length === 0 ? 0 : all[all.length - 1].seq;
+	}
+});
+
+describe('the article', () => {
+	test('each snippet shows what is posted', async (t) => {
+		const page = await visit(t, '/article.html');
+		const text = fresh('article');
+		await page.getByLabel('Message to demo/article').fill(text);
+		await page.keyboard.press('Enter');
+		for (let i = 0; i < 3; i++)
+			await stage(page, i).getByText(text, { exact: true }).waitFor();
+		assert.deepEqual(page.faults, []);
+	});
+
+	test('the snippets run from the text that is shown', async (t) => {
+		const page = await visit(t, '/article.html');
+		const code = (await page.locator('.beside code').allTextContents())
+			.join('\n');
+		for (const word of ['<eventsource src="', 'onmessage="',
+			'document.createElement("eventsource")', 'addEventSource(',
+			'new WebSocket(', 'socket.postMessage(', 'socket.onread ='])
+			assert.ok(code.includes(word), word);
+		assert.equal(await stage(page, 0).locator('eventsource').count(), 1);
+	});
+
+	test('postMessage posts, and what is posted is read', async (t) => {
+		const page = await visit(t, '/article.html');
+		await stage(page, 2).getByRole('button', { name: 'Say hello' })
+			.press('Enter');
+		for (let i = 0; i < 3; i++)
+			await stage(page, i).getByText('Hello, Web Socket!').last()
+				.waitFor();
+		const all = await stored('demo/article', 'Hello, Web Socket!');
+		assert.equal(all.length, 1);
+	});
+
+	test('the shim knows the other names, too', async (t) => {
+		const page = await visit(t, '/article.html');
+		const channel = fresh('legacy');
+		const url = `/comet/events?channel=${channel}&since=0`;
+		await publish(demo, channel, 'plain');
+		await publish(demo, channel, 'named', { event: 'greet' });
+		const heard = await page.evaluate((src) => new Promise((done) => {
+			const element = document.createElement('eventsource');
+			const all = [];
+			const take = (event) => {
+				all.push(`${event.type} ${event.data}`);
+				if (all.length === 2)
+					done(all);
+			};
+			element.onmessage = take;
+			element.addEventListener('greet', take);
+			element.setAttribute('src', src);
+			document.body.append(element);
+		}), url);
+		assert.deepEqual(heard, ['message plain', 'greet named']);
+		const isClosed = await page.evaluate(() => new Promise((done) => {
+			const socket = new WebSocket(
+				location.origin.replace('http', 'ws') +
+				'/comet/ws?channel=demo/other');
+			socket.onopen = () => socket.disconnect();
+			socket.onclosed = () => done(true);
+		}));
+		assert.equal(isClosed, true);
+	});
+
+	test('its form works with JavaScript off', async (t) => {
+		const page = await visit(t, '/article.html', { isScripted: false });
+		const text = fresh('plain-article');
+		await page.getByLabel('Message to demo/article').fill(text);
+		await page.keyboard.press('Enter');
+		await until(async () =>
+			(await stored('demo/article', text)).length === 1);
+		await page.waitForURL(at('/article.html'));
+	});
+});
+
+describe('what is read by the client', () => {
 	test('hostile text is shown as the text it is', async (t) => {
 		const overview = await visit(t, '/', { viewport: PHONE });
 		const chat = await visit(t, '/chat.html', { viewport: PHONE });
@@ -357,55 +544,77 @@ describe('both pages', () => {
 		assert.equal(await frame(page).locator('img, script').count(), 0);
 	});
 
-	test('they go on where they were when every worker is killed',
+	test('hostile text harms neither the article nor the lab',
+	async (t) => {
+		const article = await visit(t, '/article.html', { viewport: PHONE });
+		const lab = await visit(t, '/lab.html', { viewport: PHONE });
+		for (const text of HOSTILE) {
+			await publish(demo, 'demo/article', text);
+			await publish(demo, 'lab/posts', text);
+			for (let i = 0; i < 3; i++)
+				await article.waitForFunction(([n, wanted]) =>
+					document.querySelectorAll('.stage')[n]
+						.textContent.includes(wanted), [i, text]);
+		}
+		for (const counter of await lab.locator('.messages-count').all())
+			await counter.filter({
+				hasText: new RegExp(`^${HOSTILE.length}$`) }).waitFor();
+		for (const page of [article, lab]) {
+			assert.equal(await page.evaluate(() => window.hit), undefined);
+			assert.equal(await sideways(page), 0);
+			assert.deepEqual(page.faults, []);
+		}
+	});
+
+	test('the pages go on where they were when every worker is killed',
 	async (t) => {
 		const page = await visit(t, '/chat.html');
 		const texts = [fresh('kill-a'), fresh('kill-b'), fresh('kill-c')];
 		await publish(demo, LOBBY, texts[0]);
 		await row(page, texts[0]);
-		const broken = page.locator('#state[data-state=waiting]').waitFor();
 		await demo.killWorkers();
 		await until(() => publish(demo, LOBBY, texts[1]));
-		await broken;
 		await row(page, texts[1]);
 		await publish(demo, LOBBY, texts[2]);
 		await row(page, texts[2]);
+		await live(page);
 		const shown = await feed(page).locator('.text').allTextContents();
 		assert.deepEqual(shown.filter((s) => texts.includes(s)), texts);
 		assert.equal(await page.locator('.gap').count(), 0);
 	});
 
-	test('what comes again after a break is shown once', async (t) => {
-		const page = await visit(t, '/');
-		const known = fresh('known'), missed = fresh('missed');
-		await publish(demo, 'demo/again', known);
-		await row(page, known);
-		await page.evaluate(leave);
-		await publish(demo, 'demo/again', missed);
-		await resumeFrom(page, '0');
-		await row(page, missed);
-		assert.equal(await rowsOf(page, known), 1);
-		assert.equal(await rowsOf(page, missed), 1);
-	});
-
 	test('a gap is said, and what is kept follows', async (t) => {
-		const page = await visit(t, '/');
-		const text = fresh('after-gap');
-		await publish(demo, 'demo/gap', text);
-		await row(page, text);
-		await page.evaluate(leave);
-		await resumeFrom(page, '1.00000000');
-		await page.getByText('no longer kept').waitFor();
-		await page.waitForFunction((wanted) =>
-			[...document.querySelectorAll('#messages .text')].filter(
-				(e) => e.textContent === wanted).length === 2, text);
+		const before = fresh('before'), missed = fresh('missed');
+		let isOtherLog = false;
+		await publish(demo, 'demo/gap', before);
+		const page = await visit(t, '/', { before: async (p) => {
+			await withoutSocket.before(p);
+			await p.route(/\/comet\/(events|longpoll)/,
+				(route) => route.fulfill({ status: 503 }));
+			/* the log is another one, for one answer */
+			await p.route('**/comet/poll**', async (route) => {
+				if (!isOtherLog)
+					return route.continue();
+				isOtherLog = false;
+				return route.fulfill({ json: { messages: [], gap: true,
+					cursor: '7.00000000', more: false } });
+			});
+		} });
+		await row(page, before);
+		isOtherLog = true;
+		await publish(demo, 'demo/gap', missed);
+		await page.getByText('no longer kept').first().waitFor();
+		await row(page, missed);
+		assert.equal(await rowsOf(page, missed), 1);
+		assert.equal(await rowsOf(page, before), 2);
 	});
 
-	for (const place of PAGES) {
+	for (const place of ['/', '/chat.html', '/board.html'])
 		test(`${place} holds no connection while it is in the history`,
 		async (t) => {
-			const page = await visit(t, place);
+			const page = await visit(t, place, withoutSocket);
 			const isEvents = (r) => r.url().includes('/comet/events');
+			await page.locator('#state[data-transport=sse]').waitFor();
 			const left = page.waitForEvent('requestfailed', isEvents);
 			await page.evaluate(leave);
 			await left;
@@ -414,77 +623,9 @@ describe('both pages', () => {
 			assert.match((await back).url(), /[?&]since=/);
 			await live(page);
 		});
-
-		for (const isScripted of [true, false])
-			test(`${place} does not scroll sideways on a phone, ` +
-				`JavaScript ${isScripted ? 'on' : 'off'}`, async (t) => {
-				await publish(demo, 'demo/wide', 'W'.repeat(500));
-				await publish(demo, LOBBY, 'W'.repeat(500));
-				const page = await visit(t, place,
-					{ isScripted, viewport: { width: 320, height: 640 } });
-				assert.equal(await sideways(page), 0);
-			});
-
-		test(`every control of ${place} has a label`, async (t) => {
-			const page = await visit(t, place);
-			const nameless = await page.locator(
-				'input:not([type=hidden]), textarea, select')
-				.evaluateAll((all) => all.filter((e) =>
-					!e.labels[0]?.textContent.trim()).map((e) => e.outerHTML));
-			assert.deepEqual(nameless, []);
-			const mute = await page.locator('button, a').evaluateAll(
-				(all) => all.filter((e) => !e.textContent.trim())
-					.map((e) => e.outerHTML));
-			assert.deepEqual(mute, []);
-			assert.equal(await page.locator('h1').count(), 1);
-			assert.equal(await page.locator('html').getAttribute('lang'), 'en');
-		});
-
-		test(`the keyboard reaches all of ${place}, visibly`, async (t) => {
-			const page = await visit(t, place);
-			const wanted = await page.locator(
-				'a, button, input:not([type=hidden]), textarea, [tabindex]')
-				.filter({ visible: true }).count();
-			await page.evaluate(() => { window.seen = new Set(); });
-			for (let i = 0; i < wanted; i++) {
-				await page.keyboard.press('Tab');
-				const outline = await page.evaluate(() => {
-					window.seen.add(document.activeElement);
-					const style = getComputedStyle(document.activeElement);
-					return `${style.outlineStyle} ${style.outlineWidth}`;
-				});
-				assert.equal(outline, 'solid 2px');
-			}
-			assert.equal(await page.evaluate(() => window.seen.size), wanted);
-		});
-
-		for (const colorScheme of ['light', 'dark'])
-			test(`all text of ${place} stands out when ${colorScheme}`,
-			async (t) => {
-				await publish(demo, 'demo/seen', 'seen', { event: 'seen' });
-				await publish(demo, LOBBY, 'seen', { event: 'Ada' });
-				await publish(demo, LOBBY, 'seen, nameless');
-				const page = await visit(t, place,
-					{ colorScheme, reducedMotion: 'reduce' });
-				await row(page, 'seen');
-				assert.deepEqual(await page.evaluate(faintTexts), []);
-				const running = await page.evaluate(() =>
-					document.getAnimations().length);
-				assert.equal(running, 0, 'moves although asked not to');
-				assert.deepEqual(page.faults, []);
-			});
-	}
 });
 
 /* ---- what runs in the page ---- */
-
-/* By how far the page and the box of messages scroll to the side. */
-const sideways = (page) => page.evaluate(() => {
-	const box = document.getElementById('feed');
-
-	return document.documentElement.scrollWidth - window.innerWidth +
-		box.scrollWidth - box.clientWidth;
-});
 
 function leave() {
 	dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }));
@@ -494,39 +635,58 @@ function comeBack() {
 	dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }));
 }
 
-/* Comes back from the history, but with this cursor. */
-async function resumeFrom(page, cursor) {
-	await page.route('**/comet/events**', (route) => {
-		const address = new URL(route.request().url());
-		address.searchParams.set('since', cursor);
-		return route.continue({ url: address.href });
-	});
-	await page.evaluate(comeBack);
-}
+describe('every page', () => {
+	for (const place of Object.keys(PAGES)) {
+		test(`${place} leads to all the others`, async (t) => {
+			const page = await visit(t, place);
+			const links = await page.locator('a').evaluateAll((all) =>
+				all.map((a) => a.pathname));
+			for (const other of Object.keys(PAGES))
+				assert.ok(links.includes(other), other);
+			assert.deepEqual(page.faults, []);
+		});
 
-/* Texts below WCAG AA's contrast of 4.5 with the ground they stand on. */
-function faintTexts() {
-	const parts = (color) => color.match(/[\d.]+/g).map(Number);
-	const luminance = (color) => parts(color).slice(0, 3)
-		.map((c) => c / 255)
-		.map((c) => c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
-		.reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-	const groundOf = (e) => {
-		const color = getComputedStyle(e).backgroundColor;
-		return parts(color)[3] === 0 ? groundOf(e.parentElement) : color;
-	};
-	const contrast = (e) => {
-		const [dark, light] = [luminance(getComputedStyle(e).color),
-			luminance(groundOf(e))].sort((a, b) => a - b);
-		return (light + 0.05) / (dark + 0.05);
-	};
-	const hasText = (e) => [...e.childNodes].some((node) =>
-		node.nodeType === Node.TEXT_NODE && node.data.trim() !== '');
+		for (const isScripted of [true, false])
+			test(`${place} does not scroll sideways on a phone, ` +
+				`JavaScript ${isScripted ? 'on' : 'off'}`, async (t) => {
+				for (const channel of ['demo/wide', 'demo/article', LOBBY])
+					await publish(demo, channel, 'W'.repeat(500));
+				await publishAll(demo, [FIGURES]);
+				for (const width of [320, PHONE.width]) {
+					const page = await visit(t, place,
+						{ isScripted, viewport: { width, height: 640 } });
+					assert.equal(await sideways(page), 0);
+				}
+			});
 
-	/* also what shows only at times */
-	document.getElementById('notice').textContent = 'A notice.';
-	return [...document.body.querySelectorAll('*')]
-		.filter((e) => e.checkVisibility() && hasText(e))
-		.map((e) => [contrast(e).toFixed(2), e.outerHTML.slice(0, 120)])
-		.filter(([ratio]) => ratio < 4.5);
-}
+		test(`every control of ${place} has a label`, async (t) => {
+			await publishAll(demo, [FIGURES]);
+			await assertLabelled(await visit(t, place));
+		});
+
+		test(`the keyboard reaches all of ${place}, visibly`, async (t) => {
+			await publishAll(demo, [FIGURES]);
+			const page = await visit(t, place);
+			if (place === '/board.html')
+				await page.locator('#board').waitFor();
+			await assertReachable(page);
+		});
+
+		for (const colorScheme of ['light', 'dark'])
+			test(`all text of ${place} stands out when ${colorScheme}`,
+			async (t) => {
+				await publish(demo, 'demo/seen', 'seen', { event: 'seen' });
+				await publish(demo, LOBBY, 'seen', { event: 'Ada' });
+				await publish(demo, LOBBY, 'seen, nameless');
+				await publishAll(demo, [FIGURES]);
+				const page = await visit(t, place,
+					{ colorScheme, reducedMotion: 'reduce' });
+				await SHOWN[place]?.(page);
+				await assertLegible(page);
+				const running = await page.evaluate(() =>
+					document.getAnimations().length);
+				assert.equal(running, 0, 'moves although asked not to');
+				assert.deepEqual(page.faults, []);
+			});
+	}
+});

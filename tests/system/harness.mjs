@@ -7,8 +7,9 @@
  * there so that a failure is a failure and not a hang.  COMETLOG_TEST_SLOW
  * multiplies them (a sanitizer build wants 4 or so).
  *
- * COMETLOG_TEST_DEMO and COMETLOG_TEST_PROGRAM name another demo and worker
- * than ./demo and build/cometlog.fcgi.
+ * COMETLOG_TEST_DEMO, COMETLOG_TEST_PROGRAM and COMETLOG_TEST_WSD name another
+ * demo, worker and WebSocket daemon than ./demo, build/cometlog.fcgi and the
+ * cometlog-wsd beside that.
  */
 import { spawn } from 'node:child_process';
 import { EventEmitter } from 'node:events';
@@ -27,6 +28,8 @@ export const ROOT = path.resolve(
 export const DEMO = process.env.COMETLOG_TEST_DEMO || path.join(ROOT, 'demo');
 export const PROGRAM = process.env.COMETLOG_TEST_PROGRAM ||
 	path.join(ROOT, 'build/cometlog.fcgi');
+export const WSD = process.env.COMETLOG_TEST_WSD ||
+	path.join(path.dirname(PROGRAM), 'cometlog-wsd');
 
 /* ---- waits ---- */
 
@@ -87,7 +90,7 @@ export async function meanwhile(width, again, body) {
 }
 
 /* A queue between a producer that is pushed and a consumer that awaits. */
-class Queue {
+export class Queue {
 	#items = [];
 	#wake = new EventEmitter();
 	#over = null;
@@ -107,7 +110,7 @@ class Queue {
 
 	get isOver() { return this.#over !== null; }
 
-	/* The next item; undefined at a proper end. */
+	/* The next item; undefined at a proper end.  limit: Infinity, too. */
 	async next(limit = 10000, what = 'the next item') {
 		while (this.#items.length === 0) {
 			if (this.#over !== null) {
@@ -115,8 +118,10 @@ class Queue {
 					throw this.#over.error;
 				return undefined;
 			}
-			await within(new Promise((done) =>
-				this.#wake.once('change', done)), limit, what);
+			const change = new Promise((done) =>
+				this.#wake.once('change', done));
+			await (limit === Infinity ? change :
+				within(change, limit, what));
 		}
 		return this.#items.shift();
 	}

@@ -76,6 +76,9 @@ void hub_say(struct reader *r, struct slice frames);
    subscriptions be changed. */
 bool hub_is_flowing(const struct reader *r);
 
+/* When bytes last left for r, by the loop's clock. */
+uint64_t hub_sent_ms(const struct reader *r);
+
 /* Calls client->border once hub_is_flowing holds (it doesn't now). */
 void hub_await_border(struct reader *r);
 

@@ -9,6 +9,12 @@ hub_await_border(struct reader *r)
 	r->wants_border = true;
 }
 
+uint64_t
+hub_sent_ms(const struct reader *r)
+{
+	return r->sent_ms;
+}
+
 void
 hub_pause(struct reader *r, bool is_paused)
 {

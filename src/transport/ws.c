@@ -377,9 +377,13 @@ on_tick(void *arg)
 {
 	struct ws_connection *c = arg;
 	const struct options *o = c->ws->server->options;
-	uint64_t quiet_ms = uv_now(c->ws->server->loop) - c->heard_ms;
+	uint64_t sent_ms = hub_sent_ms(c->reader), quiet_ms;
 	struct buf b;
 
+	/* what leaves although the socket was full, somebody reads */
+	if (!hub_is_flowing(c->reader) && sent_ms > c->heard_ms)
+		c->heard_ms = sent_ms;
+	quiet_ms = uv_now(c->ws->server->loop) - c->heard_ms;
 	if (quiet_ms >= o->ws_idle_ms) {
 		if (c->last == NULL)
 			ws_leave(c, WS_GOING_AWAY, "no sign of life");

@@ -93,12 +93,13 @@ void
 wsops_finish(struct ws_connection *c)
 {
 	struct ws_lookup *l = c->lookup;
-	struct hub_start start = {.after = l->page.after,
-	    .epoch = l->page.page.tip.epoch};
+	struct hub_start start = {0};
 
-	if (!l->is_done)
+	if (!l->is_done) /* until then all of it is the other thread's */
 		return;
 	c->lookup = NULL;
+	start.after = l->page.after;
+	start.epoch = l->page.page.tip.epoch;
 	if (l->rd.from != READING_CURSOR)
 		start.gap_known = l->page.page.tip.seq;
 	else if (l->page.is_gap)

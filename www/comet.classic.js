@@ -50,7 +50,8 @@ const REST_MAX = 600_000; /* doubling to that; a quarter after the first time */
 const LONG = 8;           /* heartbeats: after those it isn't "in a row" */
 const OFFLINE = 30_000;   /* between tries: browsers say so in error, too */
 const TIP_CHECK = 30_000; /* polls whatever the tip says, doubling to REST_MAX */
-const LEADER = 3_000;     /* for a sign of life of the tab that leads */
+const TURN = 1_000;       /* 3 without a word of the tab that leads: asked; */
+                          /* 6: given up */
 const JUMP = 90_000;      /* a timer that late has slept; hidden ones get 60 s */
 const TICK = 5_000;       /* looks at the clock at least so often */
 
@@ -747,7 +748,7 @@ function connect(options, places, emit, tell) {
 	/* All may have changed: the network, or the time by hours. */
 	function wake() {
 		rests = {};
-		candidateDue = pollDue = pollFails = 0;
+		candidateDue = pollDue = pollFails = tipDue = tipTrustedTo = 0;
 		isAsked = !hasPoll;
 		isUp = isUp && hasPoll;
 		isOffline = false;
@@ -816,8 +817,7 @@ function share(options, places, tell) {
 	let election = null;   /* that it stands for */
 	let release = noop;    /* the lock */
 	let leader = "";
-	let heard = 0;
-	let askedSince = 0;
+	let silence = 0;       /* turns since it was heard */
 	let timer = 0;
 	let ids = 0;
 	let status = null;
@@ -858,7 +858,6 @@ function share(options, places, tell) {
 	}
 
 	function ask() {
-		askedSince = askedSince || now();
 		channel.postMessage({ tab: me, places: [...places].map((p) => {
 			p.id = p.id || me + ++ids;
 			return { id: p.id, pattern: p.pattern, since: cursorText(p),
@@ -899,8 +898,7 @@ function share(options, places, tell) {
 		}
 		if (data.tab)
 			return;
-		heard = now();
-		askedSince = 0;
+		silence = 0;
 		if (leader !== (leader = data.leader))
 			ask();
 		if (data.status)
@@ -934,14 +932,15 @@ function share(options, places, tell) {
 		}
 	}
 
+	/* Counts its own turns: after a sleep there is time for an answer. */
 	function watch() {
 		if (connection)
-			askedSince = 0;
-		else if (!askedSince && Math.abs(now() - heard) > LEADER)
-			ask();
-		else if (askedSince && now() - askedSince > LEADER)
+			silence = 0;
+		else if (++silence > 5)
 			stand({ steal: true });
-		timer = setTimeout(watch, LEADER / 3);
+		else if (silence > 2)
+			ask();
+		timer = setTimeout(watch, TURN);
 	}
 
 	function start() {

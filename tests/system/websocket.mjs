@@ -386,6 +386,10 @@ export class Socket {
 	}
 }
 
+/* As an answer may have it (RFC 7692, 7.1). */
+const PARAMETER = new RegExp('^(?:((?:server|client)_no_context_takeover)|' +
+	'((?:server|client)_max_window_bits)=([89]|1[0-5]))$');
+
 /* What was agreed on, as the answer's header says; null: nothing. */
 function agreed(header) {
 	if (header === undefined)
@@ -394,10 +398,10 @@ function agreed(header) {
 	assert.equal(name, 'permessage-deflate');
 	const values = new Map();
 	for (const parameter of parameters) {
-		const pair = /^(server_no_context_takeover|client_no_context_takeover|(?:server|client)_max_window_bits)(?:=([89]|1[0-5]))?$/
-			.exec(parameter);
-		assert.ok(pair && !values.has(pair[1]), header);
-		values.set(pair[1], pair[2]);
+		const [, takeover, window, bits] = PARAMETER.exec(parameter) ?? [];
+		const kind = takeover ?? window;
+		assert.ok(kind && !values.has(kind), header);
+		values.set(kind, bits);
 	}
 	return { values, windowBits: Number(
 		values.get('server_max_window_bits') ?? 15) };
@@ -493,7 +497,7 @@ export async function startDaemon(options = {}, args = []) {
  * Ops: each with a ref gets its answer, the rest (messages, gaps) comes in its
  * order from next().  Reads all the time, unless paused.
  */
-export class Session {
+class Session {
 	#asked = new Map();
 	#rest = new Queue();
 	#refs = 0;

@@ -13,7 +13,7 @@ import {
 } from './harness.mjs';
 import {
 	closeFrame, connect, deflate, fragments, frame, opening, OP, pieces,
-	refused, RSV1, session, Session, Socket, startDaemon, upgraded,
+	refused, RSV1, session, Socket, startDaemon, upgraded,
 } from './websocket.mjs';
 
 let demo;
@@ -294,6 +294,56 @@ describe('the WebSocket', { timeout: ms(180000) }, () => {
 		assert.deepEqual(dataOf(await reader.messages(3)), [1, 2, 3]);
 		await reader.publish(`${base}/y`, 7);
 		assert.deepEqual(dataOf(await reader.settle()), [7]);
+	});
+
+	test('whatever is subscribed after what, each message comes when it is ' +
+		'due, and once', async () => {
+		const random = (n) => crypto.randomInt(n);
+		const matches = (pattern, name) => new RegExp(`^${pattern
+			.replace('**', '.+').replace(/(?<!\.)\*/g, '[^/]+')}$`).test(name);
+		const names = ['a/1', 'a/2', 'b/1', 'b/2', 'c'];
+		const patterns = [...names, 'a/*', '*/1', '**', '*/*', '*'];
+		for (let round = 0; round < 25; round++) {
+			const base = fresh();
+			const start = await newestCursor(demo);
+			const reader = await open();
+			const all = [];
+			const came = new Set();
+			const held = [];
+			const steps = [];
+			const expect = async (due) => {
+				const got = await reader.messages(due.length);
+				assert.deepEqual(dataOf(got).toSorted((x, y) => x - y),
+					due.map((m) => m.data), steps.join('; '));
+				assert.deepEqual(await reader.settle(), [], steps.join('; '));
+				due.forEach((m) => came.add(m.seq));
+			};
+			for (let step = 0; step < 16; step++) {
+				const pattern = patterns[random(patterns.length)];
+				if (random(3) > 0 || step < 3 || held.includes(pattern)) {
+					const name = names[random(names.length)];
+					steps.push(`publish ${name}`);
+					const { seq } = await reader.publish(`${base}/${name}`,
+						all.length);
+					all.push({ seq, name, data: all.length });
+					await expect(held.some((one) => matches(one, name)) ?
+						all.slice(-1) : []);
+					continue;
+				}
+				const seq = all[random(all.length)].seq;
+				const from = [{}, { since: '0' }, { last: 1 + random(4) },
+					{ since: `${seq}.${epochOf(start)}` }][random(4)];
+				steps.push(`${pattern} ${JSON.stringify(from)}`);
+				await reader.subscribe(`${base}/${pattern}`, from);
+				held.push(pattern);
+				const past = all.filter((m) => matches(pattern, m.name) &&
+					('last' in from || 'since' in from &&
+					m.seq > seqOf(`${from.since}.`)));
+				await expect(past.slice(-(from.last ?? past.length) || Infinity)
+					.filter((m) => !came.has(m.seq)));
+			}
+			reader.leave();
+		}
 	});
 
 	test('subscriptions that come and go while many publish lose and double ' +
@@ -1032,6 +1082,28 @@ describe('bounds', { timeout: ms(120000) }, () => {
 			}
 		});
 
+	withDaemon('who takes long to read what it missed is not silent',
+		{ 'ws-ping': 300, 'ws-idle': ms(1500), 'ring-bytes': '64K' },
+		async (ws, daemon) => {
+			const n = 400;
+			const pad = 'p'.repeat(60000);
+			const writer = await ws();
+			for (let i = 0; i < n; i++)
+				writer.tell({ op: 'publish', channel: 'a', data: i + pad });
+			await writer.ask({ op: 'ping' }, 60000);
+			const reader = await ws('/ws?channel=a&since=0');
+			const end = Date.now() + ms(4000);
+			while (Date.now() < end) {
+				reader.socket.pauseReading();
+				await new Promise((done) => setTimeout(done, ms(60)));
+				reader.socket.resumeReading();
+				await new Promise((done) => setImmediate(done));
+			}
+			assert.equal((await reader.next()).op, 'ok');
+			const got = await reader.messages(n, 30000);
+			assert.ok(got.every(({ data }, i) => parseInt(data, 10) === i));
+		});
+
 	withDaemon('more connections than max-held are closed with 1013 until one ' +
 		'leaves', { 'max-held': 3 }, async (ws) => {
 		const held = [await ws(), await ws(), await ws('/ws?channel=a')];
@@ -1115,6 +1187,21 @@ describe('bounds', { timeout: ms(120000) }, () => {
 		assert.deepEqual(dataOf(await writer.messages(2)), [1, 3]);
 	});
 
+	withDaemon('openings that never end keep nobody out for long',
+		{ 'max-arriving': 16, 'request-wait': 300 }, async (ws, daemon) => {
+			const early = await ws('/ws?channel=a');
+			await early.next();
+			const slow = numbers(0, 100).map(() => new Socket(daemon.where));
+			slow.forEach((one) => one.send('GET /ws HTTP/1.1\r\nHost: '));
+			await early.publish('a', 1);
+			assert.deepEqual(dataOf(await early.messages(1)), [1]);
+			await (await ws()).publish('a', 2);
+			for (const one of slow) {
+				await within(one.ended, 20000, 'an end');
+				one.leave();
+			}
+		});
+
 	withDaemon('origins that are allowed may connect',
 		{ 'allow-origin': 'https://b.test;http://c.test:8080' },
 		async (ws, daemon) => {
@@ -1188,10 +1275,10 @@ describe('bounds', { timeout: ms(120000) }, () => {
 			one.ask({ op: 'ping' }).then(() => true, () => false)));
 		const left = all.filter((_, i) => states[i]);
 		assert.equal(left.length, 20);
-		const fresh = await ws('/ws?channel=shared');
-		await fresh.next();
+		const late = await ws('/ws?channel=shared');
+		await late.next();
 		await left[0].publish('shared', 'on');
-		for (const one of [...left, fresh])
+		for (const one of [...left, late])
 			assert.equal((await one.messages(1))[0].data, 'on');
 	}, ['--workers', '2']);
 

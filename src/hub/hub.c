@@ -73,7 +73,7 @@ take_message(void *arg, const struct message *m)
 
 /* Reads and delivers one batch.  False when there is nothing more. */
 static bool
-read_batch(struct hub *h, uint64_t tip)
+read_batch(struct hub *h)
 {
 	struct log_query q = {.after = h->tip, .max_messages = HUB_BATCH,
 	    .max_bytes = h->options->ring_bytes / 2 + 1};
@@ -93,34 +93,29 @@ read_batch(struct hub *h, uint64_t tip)
 		start_over(h, &page.tip);
 		return false;
 	}
-	if (page.n == 0 && !h->has_hole && tip > h->tip)
+	if (page.tip.seq > h->tip + JUMP_MESSAGES) {
+		h->n_batch = 0;
+		jump(h, h->tip, page.tip.seq);
+		return false;
+	}
+	if (page.n == 0 && !h->has_hole && page.tip.seq > h->tip)
 		h->has_hole = true; /* all of it is deleted already */
 	hub_deliver(h);
 	if (h->has_hole) { /* some were deleted: pages find out whose */
-		jump(h, h->tip, tip);
+		jump(h, h->tip, page.tip.seq);
 		return false;
 	}
-	return h->tip < tip;
+	return h->tip < page.tip.seq;
 }
 
 void
 hub_sync(struct hub *h)
 {
-	struct log_tip tip;
-	struct err e;
-
 	if (h->is_syncing || h->n_readers == 0)
 		return;
 	h->is_syncing = true;
-	if (log_tip(h->log, &tip, &e) != RC_OK)
-		diag(DIAG_WARN, "asking the log for news: %s", e.text);
-	else if (tip.epoch != h->epoch)
-		start_over(h, &tip);
-	else if (tip.seq > h->tip + JUMP_MESSAGES)
-		jump(h, h->tip, tip.seq);
-	else
-		while (h->tip < tip.seq && read_batch(h, tip.seq))
-			;
+	while (read_batch(h))
+		;
 	atomic_store_explicit(&h->figures.ring_messages, h->ring.n,
 	    memory_order_relaxed);
 	atomic_store_explicit(&h->figures.ring_bytes, h->ring.bytes,

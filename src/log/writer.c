@@ -8,6 +8,7 @@
 #include "log/thread.h"
 
 #include <stdatomic.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -169,6 +170,20 @@ count_failures(struct log_writer *w, const struct append *list)
 		atomic_fetch_add(&w->failures, 1);
 }
 
+/* On one core the hub's thread, just woken, then runs before the answers wake
+   the web server.  Not where more waits to be stored. */
+static void
+let_readers_go_first(struct log_writer *w)
+{
+	bool is_idle;
+
+	pthread_mutex_lock(&w->lock);
+	is_idle = w->first == NULL;
+	pthread_mutex_unlock(&w->lock);
+	if (is_idle)
+		sched_yield();
+}
+
 static void
 write_group(struct log_writer *w, struct append *list)
 {
@@ -188,6 +203,7 @@ write_group(struct log_writer *w, struct append *list)
 		if (w->o.committed != NULL)
 			w->o.committed(w->o.arg, stored.newest);
 		commit_wake(&w->commit, stored.newest);
+		let_readers_go_first(w);
 	}
 	leave_queue(w, list);
 	/* done() knows RC_BUSY and RC_LOG; all else is a log that can't */

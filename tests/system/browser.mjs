@@ -77,7 +77,7 @@ function page(query) {
 		`<script type="module">${SCRIPT}</script></body></html>`;
 }
 
-const PAGES = { '/test/page.html': page };
+const HOLD = '/test/hold';
 
 export const launch = () => chromium.launch({
 	executablePath: '/usr/bin/chromium',
@@ -88,11 +88,7 @@ export const launch = () => chromium.launch({
 
 /* So that what the client would wait for takes seconds: the demo of these
    tests gives a sign of life each second. */
-export const FAST = {
-	pollInterval: 200, heartbeat: ms(2500), probe: ms(2000),
-	answer: ms(4000), grace: ms(1000), backoff: 200, backoffMax: 5000,
-	rest: 1000, restMax: 5000, leader: ms(1500),
-};
+export const FAST = { heartbeat: ms(2500), pollInterval: 200 };
 
 /* A page that loads the client, and what it tells. */
 class Tab {
@@ -174,6 +170,19 @@ class Tab {
 		transport, limit);
 	}
 
+	/* Nothing runs in the page until site.thaw(): it waits for an answer.  (Chromium
+	   freezes no page that Playwright shows, and a debugger drops events.) */
+	async freeze() {
+		const { proxy } = this.site;
+		const held = proxy.open(HOLD).length;
+		await this.run((probe, url) => void setTimeout(() => {
+			const request = new XMLHttpRequest();
+			request.open('GET', url, false);
+			request.send();
+		}), HOLD);
+		await proxy.when(() => proxy.open(HOLD).length > held);
+	}
+
 	told(list) {
 		return this.run((probe, l) => probe[l], list);
 	}
@@ -199,6 +208,7 @@ class Site {
 		this.proxy = proxy;
 		this.context = context;
 		this.tabs = [];
+		this.thaw = () => {};
 	}
 
 	/* A tab with the page and, unless options is null, a Comet in it. */
@@ -220,10 +230,17 @@ class Site {
 
 /* For the time of the test t; nothing may be thrown in its pages. */
 export async function visit(t, browser, demo, { clock = false } = {}) {
-	const proxy = await startProxy(demo, PAGES);
+	let site;
+	const proxy = await startProxy(demo, {
+		'/test/page.html': page,
+		[HOLD]: () => new Promise((done) => {
+			site.thaw = () => done('');
+		}),
+	});
 	const context = await browser.newContext();
-	const site = new Site(demo, proxy, context);
+	site = new Site(demo, proxy, context);
 	t.after(async () => {
+		site.thaw();
 		await context.close();
 		await proxy.stop();
 		for (const tab of site.tabs)
@@ -232,6 +249,24 @@ export async function visit(t, browser, demo, { clock = false } = {}) {
 	if (clock)
 		await context.clock.install();
 	return site;
+}
+
+/* Waits until the stream has proved itself: polls beside it, which come more
+   often than its signs of life, have ended. */
+export async function grown(proxy) {
+	const chunks = () => proxy.open(/^\/comet\/(ws|events)$/)
+		.reduce((sum, e) => sum + e.chunks, 0);
+	const polls = () => proxy.exchanges(/^\/comet(\/poll|-tip)$/).length;
+	const carried = async () => {
+		const before = chunks();
+		await proxy.when(() => chunks() > before);
+		return polls();
+	};
+
+	for (let asked = -1, now = await carried(); now !== asked;) {
+		asked = now;
+		now = await carried();
+	}
 }
 
 /* Publishes from, from + 1, ... to - 1 in this channel, in one request. */

@@ -63,12 +63,12 @@ const probe = window.probe = {
 document.title = "ready";
 `;
 
-const escape = (text) => text.replace(/[&"<]/g, (c) => `&#${c.charCodeAt()};`);
+const escaped = (text) => text.replace(/[&"<]/g, (c) => `&#${c.charCodeAt()};`);
 
 /* ?since= is what a server renders into its page, ?on= the element. */
 function page(query) {
 	const since = query.get('since');
-	const at = since === null ? '' : ` data-since="${escape(since)}"`;
+	const at = since === null ? '' : ` data-since="${escaped(since)}"`;
 	const on = (name) => name === (query.get('on') ?? 'html') ? at : '';
 	return `<!DOCTYPE html><html${on('html')}><head>` +
 		'<meta charset="utf-8"><title>loading</title>' +

@@ -48,8 +48,8 @@ async function reading(t, {
 }
 
 /* Posts what is missing to 30 once all has settled, and looks at the whole. */
-async function finish(tab, channel, from) {
-	await count(demo, channel, from, 30);
+async function finish(tab, channel, from, server = demo) {
+	await count(server, channel, from, 30);
 	assertCounted(await tab.upTo(29, channel), 0, 30);
 }
 
@@ -57,7 +57,7 @@ async function finish(tab, channel, from) {
 const online = (tab) =>
 	tab.run(() => void window.dispatchEvent(new Event('online')));
 
-describe('from the beginning', { concurrency: 6 }, () => {
+describe('from the beginning', { concurrency: 8 }, () => {
 	const falls = [
 		['WebSocket refused with 403', (p) => { p.websocket = 403; }, 'sse'],
 		['WebSocket refused with 502', (p) => { p.websocket = 502; }, 'sse'],
@@ -138,7 +138,40 @@ describe('a quiet site', () => {
 	});
 });
 
-describe('in mid-life', { concurrency: 6 }, () => {
+describe('in mid-life', { concurrency: 8 }, () => {
+	test('10,000 messages with three changes of transport: each once, in order',
+	limit(60000), async (t) => {
+		const { proxy, tab, channel } = await reading(t);
+		let n = 10;
+		const post = async (batches) => {
+			for (; batches > 0; batches--, n += 185)
+				await count(demo, channel, n, n + 185);
+		};
+		const change = async (transport, fault) => {
+			fault();
+			await post(6);
+			await tab.live(transport);
+			await post(6);
+		};
+
+		await tab.live('ws');
+		await post(18);
+		await change('sse', () => {
+			proxy.websocket = 403;
+			proxy.cut();
+		});
+		await change('longpoll', () => { proxy.stream = { bytes: 0 }; });
+		await change('ws', () => {
+			proxy.clear();
+			online(tab);
+		});
+		assert.equal(n, 10000);
+		assertCounted(await tab.upTo(9999, channel), 0, 10000);
+		const transports = await tab.told('transports');
+		for (const transport of ['ws', 'sse', 'longpoll'])
+			assert.ok(transports.includes(transport), transports.join());
+	});
+
 	test('WebSocket cut and refused: SSE, and back when it is allowed',
 	limit(60000), async (t) => {
 		const { proxy, tab, channel } = await reading(t);
@@ -180,8 +213,7 @@ describe('in mid-life', { concurrency: 6 }, () => {
 		await finish(tab, channel, 20);
 	});
 
-	/* Time of the page runs ahead of the proxy's, whose ten seconds take
-	   three here. */
+	/* A proxy's ten seconds take three here. */
 	test('SSE mute each time after some seconds: all comes',
 	limit(60000), async (t) => {
 		const { proxy, tab, channel } = await reading(t, { prepare: (p) => {
@@ -394,106 +426,77 @@ describe('in mid-life', { concurrency: 6 }, () => {
 		});
 });
 
-describe('10,000 messages', () => {
-	test('with three changes of transport each comes once, in order',
-	limit(60000), async (t) => {
-		const { proxy, tab, channel } = await reading(t);
-		let n = 10;
-		const post = async (batches) => {
-			for (; batches > 0; batches--, n += 185)
-				await count(demo, channel, n, n + 185);
-		};
-		const change = async (transport, fault) => {
-			fault();
-			await post(6);
-			await tab.live(transport);
-			await post(6);
-		};
+/* A demo for the test alone. */
+async function ownDemo(t, options, more = {}) {
+	const server = await startDemo({ workers: 2, options: {
+		'heartbeat': 1000, 'retry': 100, ...options }, ...more });
+	t.after(() => server.stop());
+	return server;
+}
 
-		await tab.live('ws');
-		await post(18);
-		await change('sse', () => {
-			proxy.websocket = 403;
-			proxy.cut();
-		});
-		await change('longpoll', () => { proxy.stream = { bytes: 0 }; });
-		await change('ws', () => {
-			proxy.clear();
-			online(tab);
-		});
-		assert.equal(n, 10000);
-		assertCounted(await tab.upTo(9999, channel), 0, 10000);
-		const transports = await tab.told('transports');
-		for (const transport of ['ws', 'sse', 'longpoll'])
-			assert.ok(transports.includes(transport), transports.join());
-	});
-});
-
-describe('the server killed', () => {
+describe('the server killed', { concurrency: 3 }, () => {
 	for (const transport of ['ws', 'sse', 'longpoll', 'poll'])
 		test(`kill -9 of every process, from ${transport}`, limit(60000),
 		async (t) => {
+			const server = await ownDemo(t);
 			const { proxy, tab, channel } = await reading(t,
-				{ options: { transports: [transport] } });
+				{ server, options: { transports: [transport] } });
 			await tab.live(transport);
 			await proxy.stop();
-			const killed = Object.keys(demo.pids())
+			const killed = Object.keys(server.pids())
 				.filter((name) => name !== 'web');
 			for (const name of killed)
-				await demo.replaced(name, demo.kill9(name));
-			await count(demo, channel, 10, 20);
+				await server.replaced(name, server.kill9(name));
+			await count(server, channel, 10, 20);
 			await proxy.start();
 			await tab.upTo(19, channel);
 			await tab.live(transport);
-			await finish(tab, channel, 20);
+			await finish(tab, channel, 20, server);
 		});
 
 	test('the WebSocket daemon stopped in good order', limit(60000),
 	async (t) => {
-		const { proxy, tab, channel } = await reading(t);
+		const server = await ownDemo(t);
+		const { proxy, tab, channel } = await reading(t, { server });
 		await tab.live('ws');
 		await grown(proxy);
-		await demo.replaced('wsd', demo.signal('wsd', 'SIGTERM'));
-		await count(demo, channel, 10, 20);
+		await server.replaced('wsd', server.signal('wsd', 'SIGTERM'));
+		await count(server, channel, 10, 20);
 		await tab.upTo(19, channel);
 		await tab.live('ws');
-		await finish(tab, channel, 20);
+		await finish(tab, channel, 20, server);
 	});
 
 	test('the workers alone, while the page itself publishes',
 	limit(60000), async (t) => {
-		const { tab, channel } = await reading(t);
+		const server = await ownDemo(t);
+		const { tab, channel } = await reading(t, { server });
 		for (let n = 10; n < 20; n++) {
-			const killed = n % 3 ? null : demo.killWorkers();
+			const killed = n % 3 ? null : server.killWorkers();
 			await tab.run((probe, given) =>
 				probe.comet.publish(...given), [channel, n]);
 			await killed;
 		}
 		await tab.upTo(19, channel);
-		await finish(tab, channel, 20);
+		await finish(tab, channel, 20, server);
 	});
 });
 
 describe('another server', { concurrency: 3 }, () => {
 	test('one whose budget for held answers is spent: polling',
 	limit(60000), async (t) => {
-		const server = await startDemo({ workers: 1,
-			options: { 'max-held': 0, 'retry': 100 } });
-		t.after(() => server.stop());
+		const server = await ownDemo(t, { 'max-held': 0 });
 		const { tab, channel } = await reading(t, { server,
 			options: { transports: ['sse', 'longpoll', 'poll'] } });
 		await count(server, channel, 10, 20);
 		await tab.upTo(19, channel);
 		await tab.live('poll');
-		await count(server, channel, 20, 30);
-		assertCounted(await tab.upTo(29, channel), 0, 30);
+		await finish(tab, channel, 20, server);
 	});
 
 	test('one that ends answers after five seconds: all comes',
 	limit(60000), async (t) => {
-		const server = await startDemo({ workers: 1, options: {
-			'max-hold': 5000, 'heartbeat': 1000, 'retry': 100 } });
-		t.after(() => server.stop());
+		const server = await ownDemo(t, { 'max-hold': 5000 });
 		const { proxy, tab, channel } = await reading(t, { server,
 			options: { transports: ['sse', 'poll'] } });
 		await tab.live('sse');
@@ -505,8 +508,7 @@ describe('another server', { concurrency: 3 }, () => {
 		}
 		await proxy.when(() => streams() >= then);
 		await tab.live('sse');
-		await count(server, channel, 20, 30);
-		assertCounted(await tab.upTo(29, channel), 0, 30);
+		await finish(tab, channel, 20, server);
 	});
 
 	for (const transport of ['ws', 'sse', 'longpoll', 'poll'])
@@ -516,15 +518,14 @@ describe('another server', { concurrency: 3 }, () => {
 			t.after(() => remove(state));
 			const old = await startDemo({ workers: 1, state,
 				options: { heartbeat: 1000 } });
+			t.after(() => old.stop());
 			const { proxy, tab, channel } = await reading(t,
 				{ server: old, options: { transports: [transport] } });
 			await tab.live(transport);
 			await proxy.stop();
 			await old.stop();
 			remove(state);
-			const server = await startDemo({ workers: 1, port: old.port,
-				options: { heartbeat: 1000 } });
-			t.after(() => server.stop());
+			const server = await ownDemo(t, {}, { port: old.port });
 			await count(server, channel, 100, 105);
 			await proxy.start();
 			await tab.upTo(104, channel);

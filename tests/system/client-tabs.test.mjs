@@ -56,7 +56,7 @@ async function openTabs(site, channel, n = TABS, options = {}) {
 
 const isOneHeld = (proxy) => proxy.open(HELD).length === 1;
 
-describe('tabs that follow the same', { concurrency: 2 }, () => {
+describe('tabs that follow the same', { concurrency: 3 }, () => {
 	for (const transport of ['ws', 'sse'])
 		test(`eight get everything over one connection: ${transport}`,
 		limit(60000), async (t) => {
@@ -225,7 +225,7 @@ describe('tabs that follow the same', { concurrency: 2 }, () => {
 	});
 });
 
-describe('tabs that differ', { concurrency: 3 }, () => {
+describe('tabs that differ', { concurrency: 4 }, () => {
 	test('each gets what it follows, from where it follows', limit(60000),
 	async (t) => {
 		const site = await visit(t, browser, demo);

@@ -38,7 +38,7 @@ const force = (transport, more = {}) =>
 	({ ...FAST, transports: [transport], ...more });
 
 for (const transport of TRANSPORTS)
-	describe(`${transport}, forced`, { concurrency: 5 }, () => {
+	describe(`${transport}, forced`, { concurrency: 8 }, () => {
 		test('200 messages arrive once and in order', limit(60000),
 		async (t) => {
 			const site = await visit(t, browser, demo);
@@ -223,7 +223,7 @@ for (const transport of TRANSPORTS)
 		});
 	});
 
-describe('the way up', { concurrency: 5 }, () => {
+describe('the way up', { concurrency: 8 }, () => {
 	test('polling begins at once, then WebSocket takes over',
 	limit(60000), async (t) => {
 		const site = await visit(t, browser, demo);
@@ -318,7 +318,7 @@ describe('the way up', { concurrency: 5 }, () => {
 	});
 });
 
-describe('publishing', { concurrency: 5 }, () => {
+describe('publishing', { concurrency: 8 }, () => {
 	const isPublish = /^\/comet\/publish/;
 
 	/* What publish() of the page came to: its result, or its error. */

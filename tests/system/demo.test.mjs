@@ -74,13 +74,13 @@ describe('the demo', { timeout: ms(120000) }, () => {
 	test('has a pid file for each process', () => {
 		const pids = demo.pids();
 		assert.deepEqual(Object.keys(pids).sort(),
-			['web', 'worker-1', 'worker-2', 'worker-3']);
+			['web', 'worker-1', 'worker-2', 'worker-3', 'wsd']);
 		const all = descendants(demo.job.child.pid);
 		for (const [name, pid] of Object.entries(pids)) {
 			assert.ok(isAlive(pid), name);
 			assert.ok(all.includes(pid), `${name} is the demo's`);
 		}
-		assert.equal(new Set(Object.values(pids)).size, 4);
+		assert.equal(new Set(Object.values(pids)).size, 5);
 	});
 
 	test('keeps its log, run folder and sockets closed to others', () => {

@@ -136,6 +136,26 @@ set_holds(const struct pattern_set *set, struct slice pattern)
 	return false;
 }
 
+/* Memory for n patterns of so many bytes. */
+static enum rc
+make_room(struct pattern_set *set, size_t bytes, size_t n, struct err *e)
+{
+	set->text = malloc(bytes);
+	set->item = calloc(n, sizeof *set->item);
+	if (set->text != NULL && set->item != NULL)
+		return RC_OK;
+	pattern_set_fini(set);
+	return err_set(e, RC_NOMEM, "no memory for %zu patterns", n);
+}
+
+static size_t
+put(struct pattern_set *set, size_t at, struct slice s)
+{
+	memcpy(set->text + at, s.p, s.n);
+	set->item[set->n++] = (struct slice){set->text + at, s.n};
+	return at + s.n;
+}
+
 enum rc
 pattern_set_init(struct pattern_set *set, const struct slice *pattern, size_t n,
     struct err *e)
@@ -154,21 +174,31 @@ pattern_set_init(struct pattern_set *set, const struct slice *pattern, size_t n,
 	}
 	if (n == 0)
 		return RC_OK;
-	set->text = malloc(bytes);
-	set->item = calloc(n, sizeof *set->item);
-	if (set->text == NULL || set->item == NULL) {
-		pattern_set_fini(set);
-		return err_set(e, RC_NOMEM, "no memory for %zu patterns", n);
-	}
-	for (size_t i = 0; i < n; i++) {
+	rc = make_room(set, bytes, n, e);
+	for (size_t i = 0; rc == RC_OK && i < n; i++) {
 		s = channel_trim(pattern[i]);
-		if (set_holds(set, s))
-			continue;
-		memcpy(set->text + at, s.p, s.n);
-		set->item[set->n++] = (struct slice){set->text + at, s.n};
-		at += s.n;
+		if (!set_holds(set, s))
+			at = put(set, at, s);
 	}
-	return RC_OK;
+	return rc;
+}
+
+enum rc
+pattern_set_copy(struct pattern_set *set, const struct slice *pattern, size_t n,
+    struct err *e)
+{
+	size_t bytes = 0, at = 0;
+	enum rc rc;
+
+	*set = (struct pattern_set){0};
+	for (size_t i = 0; i < n; i++)
+		bytes += pattern[i].n;
+	if (n == 0)
+		return RC_OK;
+	rc = make_room(set, bytes, n, e);
+	for (size_t i = 0; rc == RC_OK && i < n; i++)
+		at = put(set, at, pattern[i]);
+	return rc;
 }
 
 void

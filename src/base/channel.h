@@ -41,6 +41,9 @@ struct pattern_set {
    then *set is empty.  Free with pattern_set_fini. */
 enum rc pattern_set_init(struct pattern_set *set, const struct slice *pattern,
     size_t n, struct err *e) MUST_CHECK;
+/* The same of patterns that are known to be so.  O(n).  RC_NOMEM. */
+enum rc pattern_set_copy(struct pattern_set *set, const struct slice *pattern,
+    size_t n, struct err *e) MUST_CHECK;
 void pattern_set_fini(struct pattern_set *set);
 bool pattern_set_matches(const struct pattern_set *set, struct slice channel);
 

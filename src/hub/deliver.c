@@ -363,8 +363,7 @@ hub_feed(struct reader *r)
 		if (!feed_from_ring(r))
 			return;
 	}
-	r->state = READER_BLOCKED; /* others' turn; the socket has room: soon again */
-	reader_watch(r, true);
+	reader_block(r); /* others' turn; the socket has room: soon again */
 }
 
 /* Tells r that some of what its cursor asks for is gone. */
@@ -383,8 +382,7 @@ tell_gap(struct reader *r, uint64_t kept_after)
 		r->has_gap = false;
 		r->gap_told = kept_after;
 	} else if (r->state != READER_ENDED) {
-		r->state = READER_BLOCKED; /* no room even for that: later */
-		reader_watch(r, true);
+		reader_block(r); /* no room even for that: later */
 	}
 	return is_told;
 }
@@ -461,10 +459,20 @@ hub_page(struct fetch *f)
 		return;
 	}
 	if (!is_partial) {
-		if (!reader_pass_border(r) || r->state != READER_PAGING)
+		if (!reader_pass_border(r) ||
+		    r->how.epoch != f->page.tip.epoch) {
+			if (r->state == READER_PAGING)
+				reader_block(r);
+			return;
+		}
+		if (r->state != READER_PAGING)
 			return; /* its subscriptions changed: fed anew */
 		if (is_gap && !tell_gap(r, f->page.kept_after))
 			return;
+		if (r->aside != NULL) { /* half of the gap */
+			reader_block(r);
+			return;
+		}
 	} else if (is_gap || is_awaiting_border(r)) {
 		/* finish the message first */
 		if (send_page(f, 1)) {

@@ -34,8 +34,10 @@ add_piece(void *arg, const struct message *m)
 	if (f->n_pieces == f->cap_pieces) {
 		cap = f->cap_pieces == 0 ? 64 : f->cap_pieces * 2;
 		p = realloc(f->piece, cap * sizeof *p);
-		if (p == NULL)
+		if (p == NULL) {
+			f->bytes.rc = RC_NOMEM;
 			return false;
+		}
 		f->piece = p;
 		f->cap_pieces = cap;
 	}

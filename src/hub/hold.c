@@ -3,11 +3,18 @@
 
 #include <stdlib.h>
 
+/* The last sign of life, or the last time that one was due. */
+static uint64_t
+quiet_since_ms(const struct reader *r)
+{
+	return r->sent_ms > r->beat_ms ? r->sent_ms : r->beat_ms;
+}
+
 void
 hub_set_timer(struct reader *r)
 {
 	uint64_t due = r->hold_until_ms;
-	uint64_t beat = r->sent_ms + r->hub->options->heartbeat_ms;
+	uint64_t beat = quiet_since_ms(r) + r->hub->options->heartbeat_ms;
 
 	if (!r->is_answer && beat < due)
 		due = beat;
@@ -52,15 +59,15 @@ hub_on_timer(void *arg, struct timer *t)
 	if (now >= r->hold_until_ms) {
 		end_hold(r);
 	} else if (!r->is_answer && !r->is_silent && r->state == READER_LIVE &&
-	    now >= r->sent_ms + h->options->heartbeat_ms) {
+	    now >= quiet_since_ms(r) + h->options->heartbeat_ms) {
 		buf_init(&b, 0);
 		encode_heartbeat(&b, &r->how, h->tip);
 		if (b.rc == RC_OK)
 			reader_say(r, buf_slice(&b));
 		buf_fini(&b);
-		r->sent_ms = now; /* also when the socket is full: no hurry then */
-	} else if (now >= r->sent_ms + h->options->heartbeat_ms) {
-		r->sent_ms = now; /* behind: it gets messages instead */
+		r->beat_ms = now; /* also when the socket is full: no hurry then */
+	} else if (now >= quiet_since_ms(r) + h->options->heartbeat_ms) {
+		r->beat_ms = now; /* behind: it gets messages instead */
 	}
 	if (r->state != READER_ENDED && r->client != NULL)
 		r->client->tick(r->client_arg);

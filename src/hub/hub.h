@@ -62,8 +62,8 @@ struct hub_client {
 	uint64_t tick_ms;
 };
 
-/* As hub_hold, with what possibly empty: then the opening is the head alone.  NULL: it failed, outlet is closed, gone isn't
-   called.  client is borrowed until gone or hub_release. */
+/* As hub_hold, with what possibly empty: then the opening is the head alone.
+   NULL: it failed, outlet is closed, gone isn't called.  client is borrowed until gone or hub_release. */
 struct reader *hub_attach(struct hub *h, struct hub_reader *spec,
     const struct hub_client *client, void *arg);
 
@@ -94,14 +94,19 @@ struct hub_start {
 };
 
 /*
- * Adds pattern (checked), or begins anew with it, behind start->after.  Messages that
- * another subscription already brought don't come again.  RC_NOMEM: nothing
- * changed.
+ * Adds pattern (checked), or begins anew with it, behind start->after.  Messages
+ * that another subscription already brought don't come again.  Reads the log's
+ * news first, which may fill the socket.  O(subscriptions).  RC_BUSY: it did, or
+ * the log can't be read, or is another one than start's; RC_NOMEM.  Nothing
+ * changed then, but r may be gone for want of memory.
  */
 enum rc hub_subscribe(struct reader *r, struct slice pattern,
     struct hub_start *start, struct err *e) MUST_CHECK;
+/* Nothing of pattern comes after it.  RC_NOMEM as above. */
 enum rc hub_unsubscribe(struct reader *r, struct slice pattern,
     struct err *e) MUST_CHECK;
+
+/* By exactly this pattern; and how many there are. */
 bool hub_is_subscribed(const struct reader *r, struct slice pattern);
 size_t hub_subscriptions(const struct reader *r);
 

@@ -36,7 +36,7 @@ make(struct interest *to, const struct slice *pattern, const struct span *span,
 	enum rc rc;
 
 	*to = (struct interest){0};
-	if ((rc = pattern_set_init(&to->what, pattern, n, e)) != RC_OK)
+	if ((rc = pattern_set_copy(&to->what, pattern, n, e)) != RC_OK)
 		return rc;
 	to->span = malloc((n + 1) * sizeof *span);
 	if (to->span == NULL) {
@@ -196,7 +196,7 @@ interest_active(const struct interest *in, uint64_t after,
 		else if (from < *until)
 			*until = from;
 	}
-	rc = pattern_set_init(active, pattern, n, e);
+	rc = pattern_set_copy(active, pattern, n, e);
 	free(pattern);
 	return rc;
 }

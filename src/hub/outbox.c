@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+/* Who is told goodbye and doesn't go holds a descriptor: so many may. */
+#define LINGER_MAX 1024
+
 struct leaving {
 	uv_poll_t poll;         /* first: what libuv gives back */
 	struct leaving *next, **link;
@@ -21,7 +24,7 @@ struct outbox {
 	uv_loop_t *loop;
 	uv_timer_t sweep;       /* runs while something is under way */
 	struct leaving *list;
-	size_t count;
+	size_t count, lingering;
 	uint64_t wait_ms;
 	void (*idle)(void *arg, struct outlet o);
 	void *arg;
@@ -74,6 +77,8 @@ finish(struct leaving *l, bool is_sent)
 	*l->link = l->next;
 	if (l->next != NULL)
 		l->next->link = l->link;
+	if (l->is_lingering)
+		b->lingering--;
 	if (--b->count == 0)
 		uv_timer_stop(&b->sweep);
 	if (is_sent)
@@ -173,9 +178,13 @@ outbox_linger(struct outbox *b, struct outlet o, struct slice last,
     uint64_t wait_ms)
 {
 	char *bytes = malloc(last.n + 1);
+	struct iovec iov = {(char *)last.p, last.n};
 	struct leaving *l;
 
-	if (bytes == NULL) {
+	if (bytes == NULL || b->lingering == LINGER_MAX) {
+		if (last.n > 0)
+			(void)!outlet_send(&o, &iov, 1);
+		free(bytes);
 		outlet_close(&o);
 		return;
 	}
@@ -185,6 +194,7 @@ outbox_linger(struct outbox *b, struct outlet o, struct slice last,
 	if (l == NULL)
 		return;
 	l->is_lingering = true;
+	b->lingering++;
 	l->due_ms = clock_mono_ms() + wait_ms;
 }
 

@@ -25,7 +25,8 @@ void outbox_send(struct outbox *b, struct outlet o, char *bytes, size_t n,
 
 /* Loop thread.  Sends last (copied), says that no more comes, and waits for the
    peer to end the connection, at most wait_ms: closed earlier, the kernel could
-   take back what the peer hasn't read.  Takes o, a socket. */
+   take back what the peer hasn't read.  Of more than 1024 at a time the rest is
+   closed at once.  Takes o, a socket. */
 void outbox_linger(struct outbox *b, struct outlet o, struct slice last,
     uint64_t wait_ms);
 

@@ -193,6 +193,13 @@ reader_watch(struct reader *r, bool is_writing)
 	    on_event);
 }
 
+void
+reader_block(struct reader *r)
+{
+	r->state = READER_BLOCKED;
+	reader_watch(r, true);
+}
+
 /* sent bytes went out of pieces, the first of which had `skip` sent before. */
 static void
 stop_at(struct reader *r, uint64_t after, const struct piece *piece, int n,
@@ -207,8 +214,7 @@ stop_at(struct reader *r, uint64_t after, const struct piece *piece, int n,
 		r->after = piece[i].seq;
 	}
 	r->partial = (struct partial){sent == 0 ? 0 : piece[i].seq, sent};
-	r->state = READER_BLOCKED;
-	reader_watch(r, true);
+	reader_block(r);
 }
 
 bool
@@ -257,10 +263,8 @@ keep_aside(struct reader *r, const char *p, size_t n)
 	r->aside_sent = 0;
 	if (r->state == READER_LIVE)
 		r->after = r->hub->tip;
-	if (r->state != READER_PAGING) {
-		r->state = READER_BLOCKED;
-		reader_watch(r, true);
-	}
+	if (r->state != READER_PAGING) /* else its page finds it */
+		reader_block(r);
 	return RC_OK;
 }
 
@@ -306,9 +310,8 @@ hub_say(struct reader *r, struct slice frames)
 		return;
 	if (hub_is_flowing(r) && (sent = send_whole(r, frames.p, frames.n)) < 0)
 		return;
-	if ((size_t)sent < frames.n && keep_aside(r, frames.p + sent,
-	    frames.n - (size_t)sent) != RC_OK)
-		return;
+	if ((size_t)sent < frames.n) /* failing, it has closed r */
+		(void)!keep_aside(r, frames.p + sent, frames.n - (size_t)sent);
 }
 
 bool
@@ -330,8 +333,7 @@ reader_pass_border(struct reader *r)
 			return false;
 		r->aside_sent += (uint32_t)sent;
 		if (r->aside_sent < r->aside_n) {
-			r->state = READER_BLOCKED;
-			reader_watch(r, true);
+			reader_block(r);
 			return false;
 		}
 		free(r->aside);

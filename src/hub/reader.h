@@ -8,8 +8,9 @@
  *        | has all of |<-----------------|         |
  *        |  the ring  |   writable, up   +---------+
  *        +------------+   to the tip      ^   | writable, and the ring
- *               ^                page out |   v no longer reaches back
- *               |  page reached the tip  +----------+
+ *               ^        page out, or      |   v no longer reaches back
+ *               |        no room for it  +----------+
+ *               |  page reached the tip  |          |
  *               +------------------------|  PAGING  |  waits for a page
  *                                        +----------+
  *        any of them -> ENDED: closed, freed by the loop
@@ -56,7 +57,9 @@ struct reader {
 	uint64_t after;         /* everything up to here was sent */
 	uint64_t gap_told;      /* gaps up to this seq are known to it */
 	struct partial partial;
-	uint64_t hold_until_ms, sent_ms;
+	uint64_t hold_until_ms;
+	uint64_t sent_ms;       /* when bytes last left */
+	uint64_t beat_ms;       /* when a heartbeat was last due */
 	struct fetch *fetch;
 	struct slice head;      /* is_answer: the HTTP head, owned */
 	struct reader *next, **link;    /* all of the hub's */
@@ -109,6 +112,9 @@ void reader_finish(struct reader *r);
 
 /* Gives an is_answer reader its answer, whole and framed (borrowed), and ends it. */
 void reader_answer(struct reader *r, struct slice bytes);
+
+/* r waits until its socket has room: hub_feed goes on then. */
+void reader_block(struct reader *r);
 
 /* Watches for room in the socket, or only for its end. */
 void reader_watch(struct reader *r, bool is_writing);

@@ -67,8 +67,7 @@ move_to(struct reader *r, uint64_t after)
 	if (r->state == READER_PAGING)
 		fetch_forget(r);
 	r->after = after;
-	r->state = READER_BLOCKED;
-	reader_watch(r, true); /* there is room: the loop feeds it soon */
+	reader_block(r); /* there is room: the loop feeds it soon */
 }
 
 /* Sees that start lies in the log as it is now. */
@@ -96,8 +95,9 @@ hub_subscribe(struct reader *r, struct slice pattern, struct hub_start *start,
 	bool is_only, is_back;
 	enum rc rc = resolve(r->hub, start, e);
 
-	if (rc == RC_OK && r->state == READER_ENDED)
-		rc = err_set(e, RC_BUSY, "the connection has ended");
+	if (rc == RC_OK && !hub_is_flowing(r)) /* by the news just read */
+		rc = err_set(e, RC_BUSY, "this connection is full of messages; "
+		    "subscribe again");
 	if (rc != RC_OK)
 		return rc;
 	at = hub_position(r, &epoch);
@@ -136,6 +136,8 @@ hub_unsubscribe(struct reader *r, struct slice pattern, struct err *e)
 	    interest_floor(&r->interest);
 	if (floor > hub_position(r, &epoch)) /* it had gone back for this one */
 		move_to(r, floor);
+	else if (r->state == READER_PAGING)
+		move_to(r, r->after); /* the page under way still has it */
 	return RC_OK;
 }
 

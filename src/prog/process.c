@@ -30,7 +30,8 @@ run_tasks(uv_async_t *async)
 void
 process_run_tasks(struct process *p)
 {
-	run_tasks(&p->server.woken);
+	while (p->server.first != NULL) /* tasks may post others */
+		run_tasks(&p->server.woken);
 }
 
 static void
@@ -168,6 +169,8 @@ process_close(struct process *p)
 		return;
 	store_finish(s->store);
 	process_run_tasks(p); /* the writer's last answers */
+	while (atomic_load(&s->working) > 0) /* requests on the pool need the hub */
+		uv_run(&p->loop, UV_RUN_ONCE);
 	hub_free(s->hub);
 	outbox_free(s->box);
 	uv_walk(&p->loop, close_handle, NULL); /* what is not closing by itself */

@@ -121,7 +121,10 @@ end_now(struct ws_connection *c, struct slice frames)
 static bool
 is_done(const struct ws_connection *c)
 {
-	return c->publishing == 0 && hub_is_flowing(c->reader);
+	bool is_idle = c->first == NULL && c->lookup == NULL;
+
+	return c->publishing == 0 && hub_is_flowing(c->reader) &&
+	    (!c->is_closing || is_idle);
 }
 
 /* Ends the connection with these frames, the last of which is a Close: at once,
@@ -129,6 +132,8 @@ is_done(const struct ws_connection *c)
 static void
 end_with(struct ws_connection *c, struct slice frames)
 {
+	if (c->last != NULL)
+		return; /* it is leaving */
 	wspublish_flush(c);
 	if (is_done(c)) {
 		end_now(c, frames);
@@ -158,9 +163,8 @@ end_with_status(struct ws_connection *c, uint16_t status, const char *reason)
 	buf_fini(&b);
 }
 
-/* Sends what was said while bytes were taken in. */
-static void
-flush_out(struct ws_connection *c)
+void
+ws_flush(struct ws_connection *c)
 {
 	struct buf *out = c->out;
 
@@ -175,7 +179,7 @@ ws_leave(struct ws_connection *c, uint16_t status, const char *reason)
 {
 	if (c->reader == NULL || c->last != NULL)
 		return;
-	flush_out(c);
+	ws_flush(c);
 	if (c->reader != NULL)
 		end_with_status(c, status, reason);
 }
@@ -198,7 +202,8 @@ ws_say(struct ws_connection *c, struct buf *b)
 static bool
 is_free(const struct ws_connection *c)
 {
-	return c->reader != NULL && c->last == NULL && c->lookup == NULL &&
+	return c->reader != NULL && c->lookup == NULL &&
+	    (c->last == NULL || c->is_closing) &&
 	    c->publishing < c->ws->server->options->ws_pipeline &&
 	    hub_is_flowing(c->reader);
 }
@@ -206,12 +211,18 @@ is_free(const struct ws_connection *c)
 static bool
 put_off(struct ws_connection *c, const char *data, size_t n)
 {
-	struct ws_later *l = malloc(sizeof *l + n);
+	struct ws_later *l;
 
-	if (l == NULL) {
+	/* compressed, one read may bring a lot */
+	if (c->later_bytes > 2 * c->ws->server->options->ws_message_bytes) {
+		c->fault = WS_POLICY;
+		return false;
+	}
+	if ((l = malloc(sizeof *l + n)) == NULL) {
 		c->fault = WS_INTERNAL_ERROR;
 		return false;
 	}
+	c->later_bytes += n;
 	l->next = NULL;
 	l->n = n;
 	memcpy(l->data, data, n);
@@ -274,6 +285,7 @@ go_on(struct ws_connection *c)
 		c->first = l->next;
 		if (c->first == NULL)
 			c->end = &c->first;
+		c->later_bytes -= l->n;
 		wsops_run(c, l->data, l->n);
 		free(l);
 	}
@@ -287,7 +299,7 @@ go_on(struct ws_connection *c)
 	}
 	if (!hub_is_flowing(c->reader))
 		hub_await_border(c->reader);
-	hub_pause(c->reader, c->first != NULL || !is_free(c));
+	hub_pause(c->reader, c->last != NULL || c->first != NULL || !is_free(c));
 }
 
 void
@@ -311,22 +323,27 @@ on_border(void *arg)
 static const char *
 fault_text(uint16_t fault)
 {
-	return fault == WS_UNSUPPORTED ? "text frames with JSON are understood "
-	    "here, binary ones are not" : "out of memory";
+	if (fault == WS_UNSUPPORTED)
+		return "text frames with JSON are understood here, binary ones "
+		    "are not";
+	return fault == WS_POLICY ? "too much at once; read the answers" :
+	    "out of memory";
 }
 
 /* What became of the bytes; what they are answered with is in out. */
 static void
 after_bytes(struct ws_connection *c, enum wsread_result result, struct buf *out)
 {
-	if (out->rc != RC_OK)
+	if (out->rc != RC_OK) {
 		ws_leave(c, WS_INTERNAL_ERROR, "out of memory");
-	else if (result == WSREAD_CLOSED)
+	} else if (result == WSREAD_CLOSED) {
+		c->is_closing = true;
 		end_with(c, buf_slice(out));
-	else if (result == WSREAD_DROPPED)
+	} else if (result == WSREAD_DROPPED) {
 		ws_leave(c, c->fault, fault_text(c->fault));
-	else
-		flush_out(c);
+	} else {
+		ws_flush(c);
+	}
 }
 
 static void
@@ -383,6 +400,8 @@ on_tick(void *arg)
 	/* what leaves although the socket was full, somebody reads */
 	if (!hub_is_flowing(c->reader) && sent_ms > c->heard_ms)
 		c->heard_ms = sent_ms;
+	if (c->lookup != NULL || c->publishing >= o->ws_pipeline)
+		c->heard_ms = uv_now(c->ws->server->loop); /* we don't listen */
 	quiet_ms = uv_now(c->ws->server->loop) - c->heard_ms;
 	if (quiet_ms >= o->ws_idle_ms) {
 		if (c->last == NULL)

@@ -16,6 +16,7 @@
 #ifndef COMETLOG_TRANSPORT_WS_H
 #define COMETLOG_TRANSPORT_WS_H
 
+#include "base/clock.h"
 #include "transport/server.h"
 #include "wire/wsread.h"
 
@@ -43,6 +44,7 @@ struct ws_connection {
 	struct wsread *read;
 	struct ws_batch *batch;         /* publishes that are being gathered */
 	struct ws_later *first, **end;  /* messages that wait */
+	size_t later_bytes;             /* of them */
 	struct ws_lookup *lookup;       /* a subscription whose start is looked up */
 	struct ws_connection *next, **link;
 	char *client;                   /* address, for publish-rate; or NULL */
@@ -56,11 +58,20 @@ struct ws_connection {
 	uint32_t holds;                 /* callbacks that will come */
 	uint16_t fault;                 /* status to close with; 0: none */
 	bool has_deflate, is_echo;
+	bool is_closing;                /* the peer's Close came: what it said
+	                                   before is still done */
 	uint8_t window_bits;
 };
 
 enum rc ws_init(struct ws *w, struct server *s, struct err *e) MUST_CHECK;
 void ws_fini(struct ws *w);     /* no connection may be left */
+
+/* How long to wait before another try, in seconds; jittered. */
+static inline unsigned
+ws_retry_s(void)
+{
+	return 1 + (unsigned)(clock_random() % 3);
+}
 
 /* What a handshake agreed on, and what was asked for with it. */
 struct ws_start {
@@ -85,6 +96,9 @@ void ws_leave(struct ws_connection *c, uint16_t status, const char *reason);
 /* For wsops: sends the frames of b, or in the answer to the bytes that are being
    taken in; ends b. */
 void ws_say(struct ws_connection *c, struct buf *b);
+
+/* Sends what ws_say has gathered so far. */
+void ws_flush(struct ws_connection *c);
 
 /* Something c waited for has come. */
 void ws_proceed(struct ws_connection *c);

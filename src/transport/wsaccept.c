@@ -1,6 +1,5 @@
 #include "transport/wsaccept.h"
 
-#include "base/clock.h"
 #include "base/diag.h"
 #include "transport/reading.h"
 #include "wire/wsopen.h"
@@ -103,7 +102,7 @@ refuse(struct opening *o, int status, const char *detail)
 	    memory_order_relaxed);
 	buf_init(&b, 0);
 	wsopen_add_refusal(&b, status, slice_of(detail),
-	    status == 503 || status == 429 ? 1 : 0);
+	    status == 503 || status == 429 ? ws_retry_s() : 0);
 	say_and_end(o, &b);
 }
 
@@ -317,8 +316,8 @@ on_bytes(uv_poll_t *poll, int status, int events)
 	if (n > 0)
 		buf_add(&o->head, w->scratch, (size_t)n);
 	if (n <= 0 || o->head.rc != RC_OK) {
+		opening_end(o); /* lives until the loop's next turn */
 		close(o->fd);
-		opening_end(o);
 		return;
 	}
 	o->head_bytes = wsopen_head_bytes(buf_slice(&o->head), seen);
@@ -423,8 +422,8 @@ on_sweep(uv_timer_t *timer)
 			o->due_ms = UINT64_MAX;
 			refuse(o, 408, "The request did not arrive in time.");
 		} else {
-			close(o->fd);
 			opening_end(o);
+			close(o->fd);
 		}
 	}
 	if (a->is_paused && a->is_open)
@@ -472,8 +471,8 @@ wsaccept_stop(struct wsaccept *a)
 		next = o->next;
 		if (o->due_ms == UINT64_MAX)
 			continue;
-		close(o->fd);
 		opening_end(o);
+		close(o->fd);
 	}
 }
 

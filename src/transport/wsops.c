@@ -42,7 +42,7 @@ say_error(struct ws_connection *c, struct slice ref, enum rc rc,
 
 	buf_init(&b, 0);
 	wsop_add_error(&b, ref, rc, detail,
-	    rc == RC_BUSY || rc == RC_LOG || rc == RC_RATE ? 1 : 0);
+	    rc == RC_BUSY || rc == RC_LOG || rc == RC_RATE ? ws_retry_s() : 0);
 	ws_say(c, &b);
 }
 
@@ -65,8 +65,12 @@ subscribe(struct ws_connection *c, struct slice pattern, struct slice ref,
 {
 	struct err e;
 	struct buf b;
-	enum rc rc = hub_subscribe(c->reader, pattern, start, &e);
+	enum rc rc;
 
+	ws_flush(c); /* what was answered before comes before its messages */
+	if (c->reader == NULL)
+		return;
+	rc = hub_subscribe(c->reader, pattern, start, &e);
 	if (rc != RC_OK) {
 		if (c->reader != NULL)
 			say_error(c, ref, rc, e.text);

@@ -1,12 +1,12 @@
 #include "transport/wspublish.h"
 
-#include "base/clock.h"
 #include "transport/ratelimit.h"
 
 #include <stdlib.h>
 
-/* Messages of one append. */
+/* Of one append: far below the least queue-bytes. */
 #define BATCH_MESSAGES 64
+#define BATCH_BYTES ((size_t)256 * 1024)
 
 struct ws_batch {
 	struct append append;   /* first: what the writer gives back */
@@ -92,7 +92,8 @@ wspublish_add(struct ws_connection *c, const struct wsop *op, struct err *e)
 	if (rc != RC_OK)
 		return rc;
 	c->publishing++;
-	if (c->batch->n == BATCH_MESSAGES)
+	if (c->batch->n == BATCH_MESSAGES ||
+	    c->batch->append.bytes >= BATCH_BYTES)
 		wspublish_flush(c);
 	return RC_OK;
 }
@@ -119,7 +120,7 @@ on_answered(struct server *s, struct task *t)
 static void
 add_answers(struct ws_batch *b, enum rc rc, const char *why)
 {
-	unsigned retry_s = rc == RC_BUSY || rc == RC_LOG ? 1 : 0;
+	unsigned retry_s = rc == RC_BUSY || rc == RC_LOG ? ws_retry_s() : 0;
 	size_t i;
 
 	for (i = 0; i < b->n; i++)

@@ -8,16 +8,14 @@ import { ms, publishAll, within } from './harness.mjs';
 import { startProxy } from './proxy.mjs';
 
 const SCRIPT = `
-import * as module from "/comet.js";
+import { Comet } from "/comet.js";
 
 const probe = window.probe = {
-	module,
 	got: {}, gaps: [], states: [], transports: [], errors: [], subs: {},
-	results: {},
-	watchers: new Set(),
+	seen: {}, watchers: new Set(),
 
 	open(options) {
-		const comet = probe.comet = new module.Comet("/comet", options);
+		const comet = probe.comet = new Comet("/comet", options);
 		const keep = (name, list, of) =>
 			comet.addEventListener(name, (event) => {
 				list.push(of(event.detail));
@@ -31,8 +29,10 @@ const probe = window.probe = {
 
 	follow(pattern, options, name) {
 		const got = probe.got[name] = [];
+		const seen = probe.seen[name] = new Set();
 		const take = (message) => {
 			got.push(message);
+			seen.add(message.data);
 			probe.look();
 		};
 		probe.subs[name] = options === null ?
@@ -147,7 +147,7 @@ class Tab {
 	/* Waits for the message with this data; all that came. */
 	async upTo(data, name, limit = 30000) {
 		await this.wait(`${data} in ${name}`, (probe, [d, s]) =>
-			probe.got[s].some((m) => m.data === d), [data, name], limit);
+			probe.seen[s].has(d), [data, name], limit);
 		return this.got(name);
 	}
 
@@ -170,8 +170,9 @@ class Tab {
 		transport, limit);
 	}
 
-	/* Nothing runs in the page until site.thaw(): it waits for an answer.  (Chromium
-	   freezes no page that Playwright shows, and a debugger drops events.) */
+	/* Nothing runs in the page until site.thaw(): it waits for an answer.
+	   (Chromium freezes no page that Playwright shows, and its debugger loses
+	   what is sent meanwhile.) */
 	async freeze() {
 		const { proxy } = this.site;
 		const held = proxy.open(HOLD).length;
@@ -203,21 +204,19 @@ class Tab {
 
 /* A visitor's browser (one profile) at a proxy of its own. */
 class Site {
-	constructor(demo, proxy, context) {
-		this.demo = demo;
+	constructor(proxy, context) {
 		this.proxy = proxy;
 		this.context = context;
 		this.tabs = [];
 		this.thaw = () => {};
 	}
 
-	/* A tab with the page and, unless options is null, a Comet in it. */
+	/* A tab with the page and a Comet in it. */
 	async tab(options = {}, query = '') {
 		const tab = new Tab(this, await this.context.newPage());
 		this.tabs.push(tab);
 		await tab.load(query);
-		if (options !== null)
-			await tab.open(options);
+		await tab.open(options);
 		return tab;
 	}
 
@@ -238,7 +237,7 @@ export async function visit(t, browser, demo, { clock = false } = {}) {
 		}),
 	});
 	const context = await browser.newContext();
-	site = new Site(demo, proxy, context);
+	site = new Site(proxy, context);
 	t.after(async () => {
 		site.thaw();
 		await context.close();

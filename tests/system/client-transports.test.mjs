@@ -338,7 +338,8 @@ describe('publishing', { concurrency: 8 }, () => {
 			await tab.follow(channel, { since: '0' });
 			await tab.live(transport);
 			const values = ['', 'text', '{"a":1}', 0, -1.5e10, true, null,
-				[], [1, [2]], {}, { a: { b: 'ü☃👩‍👩‍👧' } }, 'x'.repeat(30000)];
+				[], [1, [2]], {}, { a: { b: 'ü☃👩‍👩‍👧' } },
+				'x'.repeat(30000)];
 			for (const value of values) {
 				const { result, error } =
 					await attempt(tab, channel, value);

@@ -20,8 +20,7 @@
  *   proxy.lose(path, times)            passes the request on and cuts the
  *                                      connection instead of answering
  *
- * A stream is an answer whose type says so, or whose length is not known for
- * long: Server-Sent Events and the streaming techniques.
+ * A stream is an answer whose type says so: Server-Sent Events, NDJSON.
  *
  *   proxy.cut()        ends every connection at once
  *   proxy.blackhole()  what is held carries nothing from now on, without an end
@@ -49,10 +48,11 @@ function isSpent(limit, exchange) {
 	return exchange.isMute || exchange.isSpent;
 }
 
-function without(rawHeaders, isDropped) {
+/* The headers that a proxy passes on. */
+function passed(rawHeaders) {
 	const kept = [];
 	for (let i = 0; i < rawHeaders.length; i += 2)
-		if (!isDropped(rawHeaders[i].toLowerCase()))
+		if (!HOP.has(rawHeaders[i].toLowerCase()))
 			kept.push(rawHeaders[i], rawHeaders[i + 1]);
 	return kept;
 }
@@ -175,9 +175,9 @@ class Proxy {
 	#begin(req, socket) {
 		const url = new URL(req.url, 'http://proxy/');
 		const exchange = { method: req.method, path: url.pathname,
-			query: url.searchParams, isUpgrade: false, status: 0,
-			bytes: 0, chunks: 0, isOpen: true, isMute: false, isSpent: false, socket,
-			since: performance.now() };
+			query: url.searchParams, since: performance.now(),
+			status: 0, bytes: 0, chunks: 0, isUpgrade: false,
+			isOpen: true, isMute: false, isSpent: false, socket };
 		this.seen.push(exchange);
 		this.changed.emit('change');
 		return exchange;
@@ -276,8 +276,7 @@ class Proxy {
 			if (res.headersSent || exchange.isMute)
 				return;
 			exchange.status = answer.statusCode;
-			res.writeHead(answer.statusCode, without(
-				answer.rawHeaders, (name) => HOP.has(name)));
+			res.writeHead(answer.statusCode, passed(answer.rawHeaders));
 			res.flushHeaders();
 		};
 
@@ -311,6 +310,8 @@ class Proxy {
 		exchange.isUpgrade = true;
 		socket.on('close', () => this.#over(exchange));
 		const rule = this.#ruleFor(exchange);
+		if (rule?.isLost)
+			return void socket.destroy();
 		if (rule !== undefined || typeof this.websocket === 'number' ||
 			this.websocket === 'strip') {
 			const res = new http.ServerResponse(req);
@@ -368,8 +369,10 @@ class Proxy {
 			this.#carried(exchange, chunk);
 		};
 
-		up(first);
-		down(begin);
+		if (first.length > 0)
+			up(first);
+		if (begin.length > 0)
+			down(begin);
 		socket.on('data', up);
 		upstream.on('data', down);
 		socket.on('close', () => upstream.destroy());

@@ -38,7 +38,6 @@ struct opening {
 	struct buf head;        /* what came so far */
 	size_t head_bytes;      /* 0: not whole yet */
 	struct wsopen asked;
-	struct request rq;      /* its params only */
 	struct reading rd;
 	struct reading_page page;
 	enum rc rc;
@@ -231,12 +230,13 @@ looked_up(uv_work_t *work, int status)
 static enum rc
 parse_query(struct opening *o, struct err *e)
 {
-	enum rc rc = query_parse(o->asked.query, o->asked.query_n,
-	    &o->rq.params, e);
+	struct request rq = {.body = NULL}; /* for its params */
+	enum rc rc = query_parse(o->asked.query, o->asked.query_n, &rq.params,
+	    e);
 
-	if (rc != RC_OK || params_get(&o->rq.params, "channel").p == NULL)
+	if (rc != RC_OK || params_get(&rq.params, "channel").p == NULL)
 		return rc;
-	return reading_parse(&o->rd, o->all->ws->server, &o->rq, READING_NOW,
+	return reading_parse(&o->rd, o->all->ws->server, &rq, READING_NOW,
 	    false, e);
 }
 

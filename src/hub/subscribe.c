@@ -9,6 +9,12 @@ hub_await_border(struct reader *r)
 	r->wants_border = true;
 }
 
+void
+hub_refresh(struct hub *h)
+{
+	hub_sync(h);
+}
+
 uint64_t
 hub_sent_ms(const struct reader *r)
 {
@@ -74,7 +80,6 @@ move_to(struct reader *r, uint64_t after)
 static enum rc
 resolve(struct hub *h, struct hub_start *start, struct err *e)
 {
-	hub_sync(h);
 	if (start->is_now) {
 		start->after = start->gap_known = h->tip;
 		start->epoch = h->epoch;
@@ -95,9 +100,6 @@ hub_subscribe(struct reader *r, struct slice pattern, struct hub_start *start,
 	bool is_only, is_back;
 	enum rc rc = resolve(r->hub, start, e);
 
-	if (rc == RC_OK && !hub_is_flowing(r)) /* by the news just read */
-		rc = err_set(e, RC_BUSY, "this connection is full of messages; "
-		    "subscribe again");
 	if (rc != RC_OK)
 		return rc;
 	at = hub_position(r, &epoch);

@@ -65,12 +65,8 @@ subscribe(struct ws_connection *c, struct slice pattern, struct slice ref,
 {
 	struct err e;
 	struct buf b;
-	enum rc rc;
+	enum rc rc = hub_subscribe(c->reader, pattern, start, &e);
 
-	ws_flush(c); /* what was answered before comes before its messages */
-	if (c->reader == NULL)
-		return;
-	rc = hub_subscribe(c->reader, pattern, start, &e);
 	if (rc != RC_OK) {
 		if (c->reader != NULL)
 			say_error(c, ref, rc, e.text);
@@ -101,7 +97,12 @@ wsops_finish(struct ws_connection *c)
 
 	if (!l->is_done) /* until then all of it is the other thread's */
 		return;
+	ws_flush(c); /* what was answered before comes before its messages */
+	hub_refresh(c->ws->server->hub);
+	if (c->reader == NULL || !hub_is_flowing(c->reader))
+		return; /* full of news: on the next border */
 	c->lookup = NULL;
+	start.is_now = l->rd.from == READING_NOW;
 	start.after = l->page.after;
 	start.epoch = l->page.page.tip.epoch;
 	if (l->rd.from != READING_CURSOR)
@@ -142,7 +143,8 @@ start_lookup(struct ws_connection *c, const struct wsop *op, struct err *e)
 		return rc;
 	}
 	l->connection = c;
-	l->rd.from = op->from == WSOP_LAST ? READING_LAST : READING_CURSOR;
+	l->rd.from = op->from == WSOP_LAST ? READING_LAST :
+	    op->from == WSOP_NOW ? READING_NOW : READING_CURSOR;
 	l->rd.cursor = op->since;
 	l->rd.last = op->last < LIMIT_MAX ? op->last : LIMIT_MAX;
 	memcpy(l->text, op->channel.p, op->channel.n);
@@ -152,6 +154,11 @@ start_lookup(struct ws_connection *c, const struct wsop *op, struct err *e)
 		l->ref = (struct slice){l->text + op->channel.n, op->ref.n};
 	}
 	c->lookup = l;
+	if (op->from == WSOP_NOW) { /* nothing to look up */
+		l->is_done = true;
+		wsops_finish(c);
+		return RC_OK;
+	}
 	ws_hold(c);
 	uv_queue_work(c->ws->server->loop, &l->work, look_up, looked_up);
 	return RC_OK;
@@ -161,7 +168,6 @@ static enum rc
 do_subscribe(struct ws_connection *c, const struct wsop *op, struct err *e)
 {
 	uint32_t most = c->ws->server->options->ws_subscriptions;
-	struct hub_start now = {.is_now = true};
 
 	if (hub_is_subscribed(c->reader, op->channel)) {
 		if (op->from == WSOP_NOW) { /* as it is: nothing may be lost */
@@ -174,10 +180,7 @@ do_subscribe(struct ws_connection *c, const struct wsop *op, struct err *e)
 		    "ws-subscriptions). Use a pattern such as chat/*, or "
 		    "another connection.", (unsigned long)most);
 	}
-	if (op->from != WSOP_NOW)
-		return start_lookup(c, op, e);
-	subscribe(c, op->channel, op->ref, &now, false);
-	return RC_OK;
+	return start_lookup(c, op, e);
 }
 
 static enum rc

@@ -1104,6 +1104,164 @@ describe('bounds', { timeout: ms(120000) }, () => {
 			assert.ok(got.every(({ data }, i) => parseInt(data, 10) === i));
 		});
 
+	/* A socket that takes one chunk at a time and lets others work between. */
+	function readSlowly({ socket }) {
+		socket.socket.on('data', () => {
+			socket.pauseReading();
+			setImmediate(() => socket.resumeReading());
+		});
+	}
+
+	/* More than a socket and its buffers take. */
+	const stuff = (writer, channel, n, bytes) =>
+		Promise.all(numbers(0, n).map((i) => writer.publish(channel,
+			`${i} ${'p'.repeat(bytes)}`)));
+
+	/* So much is asked at once that the answers don't fit a socket, and behind
+	   publishes that fill the pipeline: it is done when a page is there. */
+	withDaemon('who reads what it missed slowly, and asks and publishes ' +
+		'meanwhile, gets all of it', { 'ring-bytes': '64K',
+		'page-bytes': '4K', 'ws-pipeline': 10, 'fetches': 1 }, async (ws) => {
+		const n = 5000;
+		await stuff(await ws(), 'a', n, 500);
+		const all = Buffer.concat([
+			...numbers(0, 10).map((data) => ({ op: 'publish', channel: 'b',
+				data })),
+			...Array(600).fill(''),
+			...['a', 'c'].map((channel) => ({ op: 'subscribe', channel })),
+			{ op: 'ping' },
+		].map((op) => frame(OP.TEXT, op && JSON.stringify(op))));
+		await Promise.all(numbers(0, 6).map(async () => {
+			const reader = await ws('/ws?channel=a&since=0');
+			readSlowly(reader);
+			assert.equal((await reader.next()).op, 'ok');
+			const left = {};
+			let seq = 0;    /* of the last message */
+			for (let at = 0; at < n || left.pong > 0;) {
+				if (!left.pong) {
+					reader.socket.send(all);
+					Object.assign(left, { ok: 12, error: 600, pong: 1 });
+				}
+				const one = await reader.next();
+				if (one.op === 'message') {
+					assert.equal(parseInt(one.data, 10), at++);
+					seq = one.seq;
+					continue;
+				}
+				left[one.op]--;
+				if (one.op === 'ok')
+					assert.ok(seqOf(one.cursor) >= seq, one.cursor);
+				if (one.op === 'pong')
+					assert.deepEqual(left, { ok: 0, error: 0, pong: 0 });
+			}
+		}));
+	});
+
+	withDaemon('who reads no more, its socket being full, is closed when it ' +
+		'was silent for long, and its place is free',
+	{ 'ws-ping': 300, 'ws-idle': ms(2000), 'heartbeat': 1000, 'max-held': 3 },
+	async (ws) => {
+		const writer = await ws();
+		const start = Date.now(); /* before the first sign of life */
+		const ofMessages = await ws('/ws?channel=a');
+		const ofAnswers = await ws();
+		for (const one of [ofMessages, ofAnswers])
+			one.socket.pauseReading();
+		for (let i = 0; i < 20000; i++)
+			ofAnswers.tell({ op: 'nonsense' });
+		await stuff(writer, 'a', 200, 10000);
+		/* those who are refused are closed with 1013 */
+		await until(async () => {
+			const both = [await ws(), await ws()];
+			const answers = await Promise.all(both.map((one) =>
+				one.ask({ op: 'ping' }).catch(() => null)));
+			if (answers.some((one) => one?.op !== 'pong'))
+				both.forEach((one) => one.leave());
+			return answers.every((one) => one?.op === 'pong');
+		}, { what: 'room for two others', every: 100 });
+		assert.ok(Date.now() - start >= ms(1900), 'closed too early');
+		assert.equal((await writer.ask({ op: 'ping' })).op, 'pong');
+	});
+
+	withDaemon('nothing comes after the answer to an unsubscribe, though other ' +
+		'subscriptions go on with their pages',
+	{ 'ring-bytes': '64K', 'page-bytes': '4K' }, async (ws) => {
+		const n = 1000;
+		const pad = 'p'.repeat(200);
+		const writer = await ws();
+		await Promise.all(numbers(0, n).map((i) =>
+			writer.publish(i % 2 ? 'odd' : 'even', i + pad)));
+		for (let round = 0; round < 40; round++) {
+			const reader = await ws('/ws?channel=odd&channel=even&since=0');
+			await reader.next();
+			const got = await reader.messages(1 + 5 * round);
+			/* its answer comes from next(), in its order */
+			reader.tell({ op: 'unsubscribe', channel: 'odd', ref: 'odd' });
+			let isOver = false;
+			let isLast = false;
+			while (!isOver || !isLast) {
+				const one = await reader.next();
+				isOver ||= one.ref === 'odd';
+				isLast ||= one.data === n - 2 + pad;
+				if (one.op === 'message')
+					got.push(one);
+				assert.ok(!isOver || one.channel !== 'odd',
+					`${one.data} in round ${round}`);
+			}
+			assert.deepEqual(await reader.settle(), []);
+			assert.deepEqual(got.filter((m) => m.channel === 'even')
+				.map((m) => parseInt(m.data, 10)),
+			numbers(0, n / 2).map((i) => 2 * i));
+			reader.leave();
+		}
+	});
+
+	withDaemon('no message comes before the ok of its subscription or after ' +
+		'that of its end, and none is behind the cursor of an ok that follows',
+	{}, async (ws, daemon) => {
+		const names = numbers(0, 40).map((i) => `n${i}`);
+		const writer = await ws();
+		let isOver = false;
+		const writing = (async () => {
+			while (!isOver)
+				await Promise.all(names.map((name) =>
+					writer.publish(name, 'x')));
+		})();
+		writing.catch(() => {});
+		const reader = await upgraded(daemon.where, '/ws');
+		const held = new Map();
+		let came = 0;
+		const bursts = [['subscribe', 'subscribe'],
+			['unsubscribe', 'subscribe', 'unsubscribe']];
+		for (let round = 0; round < 300 || came === 0; round++) {
+			const ops = bursts[round % 2].flatMap((op) =>
+				names.map((channel) => ({ op, channel, ref: [op, channel] })));
+			reader.send(...ops.map((op) => frame(OP.TEXT, JSON.stringify(op))));
+			for (let left = ops.length; left > 0;) {
+				const one = JSON.parse((await reader.message()).text);
+				if (one.op === 'message') {
+					assert.ok(held.has(one.channel), JSON.stringify(one));
+					assert.ok(one.seq > held.get(one.channel));
+					held.set(one.channel, one.seq);
+					came++;
+					continue;
+				}
+				left--;
+				const [op, channel] = one.ref;
+				assert.equal(one.op, 'ok', JSON.stringify(one));
+				assert.ok(seqOf(one.cursor) >= (held.get(channel) ?? 0),
+					`${JSON.stringify(one)} after ${held.get(channel)}`);
+				if (op === 'subscribe')
+					held.set(channel, seqOf(one.cursor));
+				else
+					held.delete(channel);
+			}
+		}
+		isOver = true;
+		await writing;
+		reader.leave();
+	});
+
 	withDaemon('more connections than max-held are closed with 1013 until one ' +
 		'leaves', { 'max-held': 3 }, async (ws) => {
 		const held = [await ws(), await ws(), await ws('/ws?channel=a')];
@@ -1163,6 +1321,56 @@ describe('bounds', { timeout: ms(120000) }, () => {
 				numbers(0, 1000).map((data) =>
 					one.ask({ op: 'publish', channel: `w${w}`, data }, 60000))));
 			assert.deepEqual([...new Set(answers.map((a) => a.op))], ['ok']);
+		});
+
+	withDaemon('what was published before a Close is stored and answered ' +
+		'before it is, however much waits', { 'ws-pipeline': 100 },
+	async (ws) => {
+		const n = 5000;
+		const writer = await ws();
+		const reader = await ws('/ws?channel=a');
+		await reader.next();
+		const op = (data) => frame(OP.TEXT, JSON.stringify({ op: 'publish',
+			channel: 'a', data }));
+		writer.socket.send(...numbers(0, n).map(op), closeFrame(1000));
+		const got = await reader.messages(n, 30000);
+		assert.ok(got.every(({ data }, i) => data === i));
+		assert.equal(await closed(writer), 1000);
+		const answers = writer.arrived();
+		assert.deepEqual(answers.map(({ seq }) => seq),
+			got.map(({ seq }) => seq));
+	});
+
+	for (const [why, first] of [
+		['a beginning is looked up', { op: 'subscribe', channel: 'a', last: 1 }],
+		['a message is stored', { op: 'publish', channel: 'a', data: 1 }]])
+		withDaemon(`few bytes that inflate to a lot to do while ${why} are ` +
+			'1008, and cost little memory', { 'ws-pipeline': 1 },
+		async (ws, daemon) => {
+			const large = frame(OP.TEXT, deflate(
+				`{"op":"ping"${' '.repeat(500000)}}`), { rsv: RSV1 });
+			const some = Buffer.concat([frame(OP.TEXT, JSON.stringify(first)),
+				...Array(Math.floor(60000 / large.length)).fill(large)]);
+			const greedy = [];
+			for (let i = 0; i < 4; i++)
+				greedy.push(await upgraded(daemon.where, '/ws', { headers:
+					{ 'Sec-WebSocket-Extensions': 'permessage-deflate' } }));
+			const start = memoryKib(daemon.pid);
+			daemon.resetPeak();
+			for (const one of greedy) {
+				one.pauseReading();
+				one.send(some);
+			}
+			const other = await ws();
+			for (let i = 0; i < 50; i++)
+				await other.settle();
+			if (!isSanitized(daemon.pid))
+				assert.ok(daemon.peakKib() < start + 65536,
+					`${start} KiB grew to ${daemon.peakKib()}`);
+			for (const one of greedy) {
+				one.resumeReading();
+				assert.equal(await one.closed(), 1008);
+			}
 		});
 
 	withDaemon('what can\'t be stored is 503 with a time to come back, and ' +

@@ -49,6 +49,18 @@ slice_hash(uint64_t seed, struct slice s)
 	return h ^ h >> 32;
 }
 
+/* Copies s to *to, which moves behind it: the copy.  An absent one stays so. */
+static inline struct slice
+slice_copy(char **to, struct slice s)
+{
+	struct slice out = {s.p == NULL ? NULL : *to, s.n};
+
+	if (s.n > 0)
+		memcpy(*to, s.p, s.n);
+	*to += s.n;
+	return out;
+}
+
 /* s without its first n bytes; n must not exceed s.n. */
 static inline struct slice
 slice_after(struct slice s, size_t n)

@@ -59,17 +59,6 @@ grow(struct ring *r)
 	return RC_OK;
 }
 
-static struct slice
-copy(char **to, struct slice s)
-{
-	struct slice out = {s.p == NULL ? NULL : *to, s.n};
-
-	if (s.n > 0)
-		memcpy(*to, s.p, s.n);
-	*to += s.n;
-	return out;
-}
-
 enum rc
 ring_add(struct ring *r, const struct message *m, struct entry **out)
 {
@@ -84,10 +73,10 @@ ring_add(struct ring *r, const struct message *m, struct entry **out)
 		return RC_NOMEM;
 	to = (char *)(en + 1);
 	en->m = *m;
-	en->m.channel = copy(&to, m->channel);
-	en->m.event = copy(&to, m->event);
-	en->m.id = copy(&to, m->id);
-	en->m.data = copy(&to, m->data);
+	en->m.channel = slice_copy(&to, m->channel);
+	en->m.event = slice_copy(&to, m->event);
+	en->m.id = slice_copy(&to, m->id);
+	en->m.data = slice_copy(&to, m->data);
 	r->at[(r->head + r->n++) & (r->cap - 1)] = en;
 	r->bytes += sizeof *en + n;
 	*out = en;

@@ -66,18 +66,6 @@ run_hold(struct server *s, struct task *t)
 	free(h);
 }
 
-static struct slice
-copy(char **to, struct slice s)
-{
-	char *at = *to;
-
-	if (s.p == NULL)
-		return s;
-	memcpy(at, s.p, s.n);
-	*to += s.n;
-	return (struct slice){at, s.n};
-}
-
 void
 server_hold(struct server *s, const struct hub_reader *reader)
 {
@@ -93,8 +81,8 @@ server_hold(struct server *s, const struct hub_reader *reader)
 		return;
 	}
 	to = h->text;
-	r.head = copy(&to, r.head);
-	r.how.callback = copy(&to, r.how.callback);
+	r.head = slice_copy(&to, r.head);
+	r.how.callback = slice_copy(&to, r.how.callback);
 	h->task = (struct task){NULL, run_hold};
 	h->reader = r;
 	server_post(s, &h->task);

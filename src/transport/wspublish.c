@@ -32,19 +32,6 @@ batch_free(struct ws_batch *b)
 	free(b);
 }
 
-static struct slice
-copy(char **to, struct slice s)
-{
-	char *at = *to;
-
-	if (s.p == NULL)
-		return s;
-	if (s.n > 0)
-		memcpy(at, s.p, s.n);
-	*to += s.n;
-	return (struct slice){at, s.n};
-}
-
 static enum rc
 add_copy(struct ws_batch *b, const struct wsop *op, struct err *e)
 {
@@ -57,11 +44,11 @@ add_copy(struct ws_batch *b, const struct wsop *op, struct err *e)
 		return err_set(e, RC_NOMEM, "no memory for the message");
 	b->text[b->n] = to;
 	*mine = *m;
-	mine->channel = copy(&to, m->channel);
-	mine->event = copy(&to, m->event);
-	mine->id = copy(&to, m->id);
-	mine->data = copy(&to, m->data);
-	b->ref[b->n++] = copy(&to, op->ref);
+	mine->channel = slice_copy(&to, m->channel);
+	mine->event = slice_copy(&to, m->event);
+	mine->id = slice_copy(&to, m->id);
+	mine->data = slice_copy(&to, m->data);
+	b->ref[b->n++] = slice_copy(&to, op->ref);
 	b->append.bytes += n;
 	return RC_OK;
 }

@@ -17,8 +17,7 @@
    zlib's usual 8, and the 1 KiB above comes out the same. */
 #define MEMORY_LEVEL 5
 
-#define WINDOW_BITS_MAX 15
-#define WINDOW_MAX_BYTES ((size_t)1 << WINDOW_BITS_MAX)
+#define WINDOW_MAX_BYTES ((size_t)1 << DEFLATE_WINDOW_BITS)
 #define STEP_MAX_BYTES ((size_t)64 * 1024)
 
 /* Every message would end with it, so it isn't sent (RFC 7692, 7.2.1). */
@@ -89,7 +88,7 @@ inflater_new(struct inflater **out, struct err *e)
 	struct inflater *f = calloc(1, sizeof *f);
 
 	*out = NULL;
-	if (f == NULL || inflateInit2(&f->z, -WINDOW_BITS_MAX) != Z_OK) {
+	if (f == NULL || inflateInit2(&f->z, -DEFLATE_WINDOW_BITS) != Z_OK) {
 		free(f);
 		return err_set(e, RC_NOMEM, "no memory to decompress");
 	}

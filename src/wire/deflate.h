@@ -11,6 +11,9 @@
 #include "base/err.h"
 #include "base/slice.h"
 
+/* The largest window there is, of what is compressed once for all. */
+#define DEFLATE_WINDOW_BITS 15
+
 struct deflater;
 struct inflater;
 

@@ -35,8 +35,6 @@ struct encode {
 	uint8_t window_bits;
 };
 
-#define DEFLATE_WINDOW_BITS 15
-
 /* Are its bytes whole as they are, without the framing of an HTTP answer? */
 static inline bool
 form_is_ws(enum form form)

@@ -1,7 +1,8 @@
 #include "wire/wsextension.h"
 
+#include "wire/deflate.h"
+
 #define WINDOW_BITS_MIN 9 /* zlib has no window of 8 bits */
-#define WINDOW_BITS_MAX 15
 
 /* One offer while its parameters are read. */
 struct offer {
@@ -104,7 +105,7 @@ take_extension(struct slice *s, struct offer *offer)
 {
 	struct slice name = wsopen_take_token(s), value;
 
-	*offer = (struct offer){.window_bits = WINDOW_BITS_MAX};
+	*offer = (struct offer){.window_bits = DEFLATE_WINDOW_BITS};
 	offer->is_deflate = wsopen_is_word(name, "permessage-deflate");
 	if (name.n == 0)
 		return false;

@@ -8,7 +8,6 @@
 #include "wire/wsframe.h"
 
 #define REF_MAX_BYTES 256
-#define WINDOW_BITS_MAX 15
 
 /* Literals only: the length is known when compiling. */
 #define ADD(b, literal) buf_add((b), "" literal, sizeof(literal) - 1)
@@ -366,7 +365,7 @@ add_plain(struct buf *b, const struct message *m)
 static bool
 fits_window(struct slice text, uint8_t window_bits)
 {
-	return window_bits >= WINDOW_BITS_MAX ||
+	return window_bits >= DEFLATE_WINDOW_BITS ||
 	    text.n <= (size_t)1 << window_bits;
 }
 

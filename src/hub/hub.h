@@ -96,7 +96,7 @@ struct hub_start {
 /*
  * Adds pattern (checked), or begins anew with it, behind start->after.  Messages
  * that another subscription already brought don't come again.  After a
- * hub_refresh, after which r still flows.  O(subscriptions).  RC_BUSY: the log
+ * hub_sync, after which r still flows.  O(subscriptions).  RC_BUSY: the log
  * can't be read, or is another one than start's; RC_NOMEM.  Nothing changed
  * then, but r may be gone for want of memory.
  */
@@ -110,8 +110,9 @@ enum rc hub_unsubscribe(struct reader *r, struct slice pattern,
 bool hub_is_subscribed(const struct reader *r, struct slice pattern);
 size_t hub_subscriptions(const struct reader *r);
 
-/* Delivers what the log has now, which may fill sockets. */
-void hub_refresh(struct hub *h);
+/* Delivers what the log has now, which may fill sockets: brings the ring and all
+   LIVE readers up to its newest. */
+void hub_sync(struct hub *h);
 
 /* The cursor of r: it has everything up to seq. */
 uint64_t hub_position(const struct reader *r, uint32_t *epoch);

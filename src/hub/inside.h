@@ -60,9 +60,6 @@ count(_Atomic uint64_t *counter, uint64_t n)
 	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
 }
 
-/* Brings the ring and all LIVE readers up to the log's newest. */
-void hub_sync(struct hub *h);
-
 /* Gives r, BLOCKED or just come, what the ring has for it; asks for a page if
    the ring doesn't reach back; makes it LIVE at the tip. */
 void hub_feed(struct reader *r);

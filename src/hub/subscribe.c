@@ -9,12 +9,6 @@ hub_await_border(struct reader *r)
 	r->wants_border = true;
 }
 
-void
-hub_refresh(struct hub *h)
-{
-	hub_sync(h);
-}
-
 uint64_t
 hub_sent_ms(const struct reader *r)
 {

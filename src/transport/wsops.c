@@ -98,7 +98,7 @@ wsops_finish(struct ws_connection *c)
 	if (!l->is_done) /* until then all of it is the other thread's */
 		return;
 	ws_flush(c); /* what was answered before comes before its messages */
-	hub_refresh(c->ws->server->hub);
+	hub_sync(c->ws->server->hub);
 	if (c->reader == NULL || !hub_is_flowing(c->reader))
 		return; /* full of news: on the next border */
 	c->lookup = NULL;

@@ -66,11 +66,13 @@ struct ws_connection {
 enum rc ws_init(struct ws *w, struct server *s, struct err *e) MUST_CHECK;
 void ws_fini(struct ws *w);     /* no connection may be left */
 
-/* How long to wait before another try, in seconds; jittered. */
+/* What a client is told to wait before another try, in seconds, jittered; 0: another
+   try would not help. */
 static inline unsigned
-ws_retry_s(void)
+ws_retry_s(int status)
 {
-	return 1 + (unsigned)(clock_random() % 3);
+	return status == 429 || status == 503 ?
+	    1 + (unsigned)(clock_random() % 3) : 0;
 }
 
 /* What a handshake agreed on, and what was asked for with it. */

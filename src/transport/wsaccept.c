@@ -100,8 +100,7 @@ refuse(struct opening *o, int status, const char *detail)
 	atomic_fetch_add_explicit(&o->all->ws->server->count.refused, 1,
 	    memory_order_relaxed);
 	buf_init(&b, 0);
-	wsopen_add_refusal(&b, status, slice_of(detail),
-	    status == 503 || status == 429 ? ws_retry_s() : 0);
+	wsopen_add_refusal(&b, status, slice_of(detail), ws_retry_s(status));
 	say_and_end(o, &b);
 }
 

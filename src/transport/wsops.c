@@ -41,8 +41,7 @@ say_error(struct ws_connection *c, struct slice ref, enum rc rc,
 	struct buf b;
 
 	buf_init(&b, 0);
-	wsop_add_error(&b, ref, rc, detail,
-	    rc == RC_BUSY || rc == RC_LOG || rc == RC_RATE ? ws_retry_s() : 0);
+	wsop_add_error(&b, ref, rc, detail, ws_retry_s(rc_http_status(rc)));
 	ws_say(c, &b);
 }
 

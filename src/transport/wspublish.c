@@ -107,7 +107,7 @@ on_answered(struct server *s, struct task *t)
 static void
 add_answers(struct ws_batch *b, enum rc rc, const char *why)
 {
-	unsigned retry_s = rc == RC_BUSY || rc == RC_LOG ? ws_retry_s() : 0;
+	unsigned retry_s = ws_retry_s(rc_http_status(rc));
 	size_t i;
 
 	for (i = 0; i < b->n; i++)

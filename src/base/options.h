@@ -27,7 +27,7 @@
 #include <stdint.h>
 
 enum options_durability { OPTIONS_FULL, OPTIONS_NORMAL };
-enum options_journal { OPTIONS_WAL, OPTIONS_ROLLBACK };
+enum options_journal { OPTIONS_WAL, OPTIONS_ROLLBACK, OPTIONS_AUTO };
 enum options_switch { OPTIONS_OFF, OPTIONS_ON };
 
 /* How long the channels that a pattern covers are kept; 0: no bound. */

@@ -2,6 +2,7 @@
    to those behind. */
 #include "hub/inside.h"
 
+#include "base/clock.h"
 #include "base/diag.h"
 
 #include <stdlib.h>
@@ -91,21 +92,36 @@ parcel_send(const struct parcel *p, struct reader *r, uint64_t after)
 	    reader_send(r, after, p->iov, p->n, p->piece, p->n);
 }
 
+/* When others wait for its place, a long poll is told to come back later. */
+static void
+add_head(struct buf *b, const struct reader *r, bool is_short)
+{
+	struct slice head = r->head;
+
+	if (is_short)
+		head.n -= 2; /* the empty line that ends it */
+	buf_add_slice(b, head);
+	if (is_short)
+		buf_printf(b, "Retry-After: %u\r\n\r\n",
+		    2 + (unsigned)(clock_random() % 4));
+}
+
 void
 hub_add_answer(struct buf *b, const struct reader *r,
     struct entry *const *entry, size_t n, uint64_t tip)
 {
 	size_t most = n < r->limit ? n : r->limit, i;
+	bool is_short = budget_is_short(r->hub->budget);
 	struct poll_answer a;
 	struct buf content;
 
 	buf_init(&content, 0);
-	buf_add_slice(&content, r->head);
+	add_head(&content, r, is_short);
 	encode_poll_begin(&content, &a, r->how.callback, false);
 	for (i = 0; i < most; i++)
 		encode_poll_message(&content, &a, &entry[i]->m);
 	encode_poll_end(&content, &a, most < n ? entry[most - 1]->m.seq : tip,
-	    r->how.epoch, most < n, false);
+	    r->how.epoch, most < n, is_short);
 	outlet_add(&r->outlet, b, buf_slice(&content));
 	outlet_add_end(&r->outlet, b);
 	if (content.rc != RC_OK)

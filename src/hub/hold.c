@@ -1,6 +1,8 @@
 /* How readers come, are kept alive, and end. */
 #include "hub/inside.h"
 
+#include "base/clock.h"
+
 #include <stdlib.h>
 
 /* The last sign of life, or the last time that one was due. */
@@ -23,9 +25,9 @@ hub_set_timer(struct reader *r)
 	wheel_set(&r->hub->wheel, &r->timer, due);
 }
 
-/* Its time is over. */
+/* Its time is over.  retry_ms: what a stream is told to wait; 0: as it knows. */
 static void
-end_hold(struct reader *r)
+end_hold(struct reader *r, uint32_t retry_ms)
 {
 	struct buf b;
 
@@ -34,7 +36,7 @@ end_hold(struct reader *r)
 	else if (!hub_is_flowing(r))
 		reader_close(r); /* it doesn't read: nothing can be ended well */
 	else if (!r->is_answer)
-		reader_finish(r);
+		reader_finish(r, retry_ms);
 	else {
 		buf_init(&b, 0);
 		hub_add_answer(&b, r, NULL, 0,
@@ -57,7 +59,9 @@ hub_on_timer(void *arg, struct timer *t)
 	struct buf b;
 
 	if (now >= r->hold_until_ms) {
-		end_hold(r);
+		end_hold(r, 0);
+	} else if (r->client == NULL && !r->is_answer && hub_is_turn_over(r)) {
+		end_hold(r, clock_jitter_ms((uint32_t)h->options->turn_ms / 2));
 	} else if (!r->is_answer && !r->is_silent && r->state == READER_LIVE &&
 	    now >= quiet_since_ms(r) + h->options->heartbeat_ms) {
 		buf_init(&b, 0);
@@ -76,18 +80,36 @@ hub_on_timer(void *arg, struct timer *t)
 }
 
 bool
-hub_claim(struct hub *h)
+hub_claim(struct hub *h, struct slice client, uint32_t *place)
 {
-	if (atomic_fetch_add(&h->claims, 1) < h->options->max_held)
+	*place = BUDGET_NONE;
+	if (atomic_fetch_add(&h->claims, 1) < h->options->max_held &&
+	    budget_claim(h->budget, client, place))
 		return true;
-	hub_unclaim(h);
+	atomic_fetch_sub(&h->claims, 1);
 	return false;
 }
 
 void
-hub_unclaim(struct hub *h)
+hub_unclaim(struct hub *h, uint32_t place)
 {
+	budget_release(h->budget, place);
 	atomic_fetch_sub(&h->claims, 1);
+}
+
+bool
+hub_is_turn_over(const struct reader *r)
+{
+	const struct hub *h = r->hub;
+
+	return uv_now(h->loop) >= r->began_ms + h->options->turn_ms &&
+	    budget_is_short(h->budget);
+}
+
+void
+hub_budget_figures(struct hub *h, uint32_t *places, uint32_t *taken)
+{
+	budget_figures(h->budget, places, taken);
 }
 
 /* Copies what the spec only lends. */
@@ -140,7 +162,7 @@ make_reader(struct hub *h, struct hub_reader *spec)
 		free(r);
 		pattern_set_fini(&spec->what);
 		outlet_close(&spec->outlet);
-		hub_unclaim(h);
+		hub_unclaim(h, spec->place);
 		return NULL;
 	}
 	r->hub = h;
@@ -151,7 +173,8 @@ make_reader(struct hub *h, struct hub_reader *spec)
 	r->is_answer = spec->is_answer;
 	r->is_silent = spec->is_silent;
 	r->limit = spec->limit;
-	r->sent_ms = uv_now(h->loop);
+	r->place = spec->place;
+	r->sent_ms = r->began_ms = uv_now(h->loop);
 	r->hold_until_ms = r->sent_ms + spec->hold_ms;
 	r->state = READER_BLOCKED;
 	r->next = h->readers;
@@ -268,7 +291,7 @@ hub_drain(struct hub *h)
 		if (r->client != NULL)
 			reader_close(r);
 		else
-			end_hold(r);
+			end_hold(r, 0);
 	}
 }
 

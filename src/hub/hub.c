@@ -205,6 +205,20 @@ hub_subscribers(struct hub *h, struct slice channel)
 	return n;
 }
 
+/* The budget's file lies beside the log. */
+static enum rc
+open_budget(struct hub *h, struct err *e)
+{
+	char *path;
+	enum rc rc;
+
+	if (asprintf(&path, "%s-held", log_path(store_log(h->store))) < 0)
+		return err_set(e, RC_NOMEM, "no memory for the hub");
+	rc = budget_new(&h->budget, path, h->options, e);
+	free(path);
+	return rc;
+}
+
 enum rc
 hub_new(struct hub **out, uv_loop_t *loop, const struct options *o,
     struct store *s, struct outbox *box, struct err *e)
@@ -224,10 +238,12 @@ hub_new(struct hub **out, uv_loop_t *loop, const struct options *o,
 	topics_init(&h->topics);
 	fetches_init(&h->fetches, (uint32_t)o->fetches);
 	pthread_mutex_init(&h->topics_lock, NULL);
-	if ((rc = log_reader_open(l, &h->log, e)) != RC_OK ||
+	if ((rc = open_budget(h, e)) != RC_OK ||
+	    (rc = log_reader_open(l, &h->log, e)) != RC_OK ||
 	    (rc = wake_new(&h->wake, loop, log_wake_path(l),
 	    log_change_path(l), on_look, h, e)) != RC_OK) {
 		log_reader_close(h->log);
+		budget_free(h->budget);
 		pthread_mutex_destroy(&h->topics_lock);
 		free(h);
 		return rc;
@@ -255,6 +271,7 @@ hub_let_go(struct hub *h)
 		return;
 	log_reader_close(h->log);
 	deflater_free(h->deflater);
+	budget_free(h->budget);
 	ring_fini(&h->ring);
 	topics_fini(&h->topics);
 	pthread_mutex_destroy(&h->topics_lock);

@@ -42,6 +42,7 @@ struct hub_reader {
 	uint32_t retry_ms;              /* for the opening */
 	struct slice head;              /* the HTTP head; borrowed for the call */
 	bool is_silent;                 /* no heartbeats: an echo */
+	uint32_t place;                 /* hub_claim's; taken */
 };
 
 /* Makes it a held answer.  Takes outlet and what, also on failure: then the
@@ -121,10 +122,15 @@ uint64_t hub_position(const struct reader *r, uint32_t *epoch);
    peer stopped reading within a message, so nothing more can be said to it. */
 bool hub_release(struct reader *r, struct outlet *o);
 
-/* Any thread.  Claims one of max-held places for hub_hold, which gives it back in
-   the end; false when there is none: the technique degrades. */
-bool hub_claim(struct hub *h);
-void hub_unclaim(struct hub *h);
+/* Any thread.  Claims one of max-held places, and one of the site's budget, for
+   hub_hold, which gives it back in the end.  client: its address; empty: not known.
+   False when there is none: the technique degrades. */
+bool hub_claim(struct hub *h, struct slice client, uint32_t *place);
+void hub_unclaim(struct hub *h, uint32_t place);
+
+/* Others of the site found no place, and r has been held for a turn: it should end,
+   and come back later than those. */
+bool hub_is_turn_over(const struct reader *r);
 
 /* Ends every held answer properly, so that clients resume elsewhere.  What the
    kernel doesn't take at once is left to the outbox.  Clients' connections are cut. */
@@ -140,6 +146,10 @@ struct hub_figures {
 	uint64_t ring_messages, ring_bytes;
 };
 void hub_figures(struct hub *h, struct hub_figures *f);
+
+/* Any thread: the site's places, 0: no limit across processes; and how many of them
+   are taken by all processes.  Some system calls for each place. */
+void hub_budget_figures(struct hub *h, uint32_t *places, uint32_t *taken);
 
 /* Any thread: how many readers of this process a channel has, by the topic
    that is exactly it.  Takes a lock that the loop takes only when readers come and go. */

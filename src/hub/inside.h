@@ -2,6 +2,7 @@
 #ifndef COMETLOG_HUB_INSIDE_H
 #define COMETLOG_HUB_INSIDE_H
 
+#include "hub/budget.h"
 #include "hub/fetch.h"
 #include "hub/hub.h"
 #include "hub/reader.h"
@@ -24,6 +25,7 @@ struct hub {
 	const struct options *options;
 	struct store *store;
 	struct outbox *box;
+	struct budget *budget;          /* NULL: none */
 	struct log_reader *log;
 	struct deflater *deflater;      /* made for the first who wants it */
 	struct wake *wake;

@@ -73,7 +73,7 @@ reader_retire(struct reader *r)
 	uv_close((uv_handle_t *)&r->poll, freed);
 	atomic_store_explicit(&h->figures.held, --h->n_readers,
 	    memory_order_relaxed);
-	hub_unclaim(h);
+	hub_unclaim(h, r->place);
 	if (h->n_readers == 0)
 		hub_sleep(h);
 	return o;
@@ -126,13 +126,13 @@ reader_answer(struct reader *r, struct slice bytes)
 }
 
 void
-reader_finish(struct reader *r)
+reader_finish(struct reader *r, uint32_t retry_ms)
 {
 	struct buf content, framed;
 
 	buf_init(&content, 0);
 	buf_init(&framed, 0);
-	encode_ending(&content, &r->how, 0);
+	encode_ending(&content, &r->how, retry_ms);
 	outlet_add(&r->outlet, &framed, buf_slice(&content));
 	outlet_add_end(&r->outlet, &framed);
 	if (content.rc != RC_OK || framed.rc != RC_OK)

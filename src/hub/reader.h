@@ -54,12 +54,14 @@ struct reader {
 	enum reader_state state;
 	bool is_answer, is_silent, is_writing, has_gap;
 	uint32_t limit;
+	uint32_t place;         /* of the site's budget */
 	uint64_t after;         /* everything up to here was sent */
 	uint64_t gap_told;      /* gaps up to this seq are known to it */
 	struct partial partial;
 	uint64_t hold_until_ms;
 	uint64_t sent_ms;       /* when bytes last left */
 	uint64_t beat_ms;       /* when a heartbeat was last due */
+	uint64_t began_ms;      /* when it came */
 	struct fetch *fetch;
 	struct slice head;      /* is_answer: the HTTP head, owned */
 	struct reader *next, **link;    /* all of the hub's */
@@ -107,8 +109,9 @@ struct outlet reader_retire(struct reader *r);
 /* Ends r: closes its outlet, leaves its topics, frees it when the loop has let go. */
 void reader_close(struct reader *r);
 
-/* Ends a stream well (its ending, then the end of the answer), on a border. */
-void reader_finish(struct reader *r);
+/* Ends a stream well (its ending, then the end of the answer), on a border.
+   retry_ms: what its client is told to wait; 0: nothing. */
+void reader_finish(struct reader *r, uint32_t retry_ms);
 
 /* Gives an is_answer reader its answer, whole and framed (borrowed), and ends it. */
 void reader_answer(struct reader *r, struct slice bytes);

@@ -6,9 +6,11 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <linux/magic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <time.h>
@@ -74,6 +76,66 @@ file_system_of(const char *path)
 	if (statfs(path, &fs) != 0)
 		return FILE_DOUBTFUL;
 	return file_system_kind((uint64_t)fs.f_type);
+}
+
+/* Two descriptors of one file: does the one see what the other wrote through
+   memory, and the other's lock? */
+static bool
+share(int a, int b)
+{
+	struct flock mine = {.l_type = F_WRLCK, .l_whence = SEEK_SET,
+	    .l_len = 1}, yours = mine;
+	volatile char *p, *q;
+	bool is_shared = false;
+
+	if (ftruncate(a, 1) != 0)
+		return false;
+	p = mmap(NULL, 1, PROT_READ | PROT_WRITE, MAP_SHARED, a, 0);
+	q = mmap(NULL, 1, PROT_READ, MAP_SHARED, b, 0);
+	if (p != MAP_FAILED && q != MAP_FAILED) {
+		*p = 'x';
+		is_shared = *q == 'x';
+	}
+	if (p != MAP_FAILED)
+		munmap((void *)p, 1);
+	if (q != MAP_FAILED)
+		munmap((void *)q, 1);
+	return is_shared && fcntl(a, F_OFD_SETLK, &mine) == 0 &&
+	    fcntl(b, F_OFD_SETLK, &yours) != 0;
+}
+
+bool
+file_is_shareable(const char *path)
+{
+	char *name;
+	bool is_shared = false;
+	int a, b;
+
+	if (asprintf(&name, "%s-try-XXXXXX", path) < 0)
+		return false;
+	a = mkostemp(name, O_CLOEXEC);
+	if (a >= 0) {
+		b = open(name, O_RDWR | O_CLOEXEC);
+		is_shared = b >= 0 && share(a, b);
+		if (b >= 0)
+			close(b);
+		close(a);
+		(void)unlink(name);
+	}
+	free(name);
+	return is_shared;
+}
+
+bool
+file_has_wal_format(const char *path, bool *is_there)
+{
+	unsigned char version = 0; /* the read version, at offset 19 */
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	*is_there = fd >= 0 && pread(fd, &version, 1, 19) == 1;
+	if (fd >= 0)
+		close(fd);
+	return version == 2;
 }
 
 char *

@@ -33,6 +33,15 @@ enum file_system file_system_kind(uint64_t f_type);
 /* Of the file system that holds path; FILE_DOUBTFUL where it can't be told. */
 enum file_system file_system_of(const char *path);
 
+/* Can processes share memory and locks on a file here?  Tries it with one of its
+   own beside path, which it removes again. */
+bool file_is_shareable(const char *path);
+
+/* Is path a database that is kept with a write-ahead log (SQLite file format,
+   section 1.3.3)?  *is_there: false when there is none, or an empty one.  Before
+   this process opens it with SQLite, whose locks would be gone afterwards. */
+bool file_has_wal_format(const char *path, bool *is_there);
+
 /* The absolute name of path, symbolic links resolved; the file need not exist,
    its folder must.  Caller frees it with free().  RC_LOG, RC_NOMEM. */
 enum rc file_resolve(const char *path, char **absolute,

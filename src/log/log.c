@@ -344,6 +344,20 @@ log_connect(struct log *l, struct db *db, enum db_use use, struct err *e)
 	return rc;
 }
 
+/* What LOG_AUTO means here.  All processes see the same: the first made it so. */
+static enum log_journal
+journal_here(const struct log *l)
+{
+	bool is_there, is_wal;
+
+	if (l->kind == FILE_NETWORK)
+		return LOG_ROLLBACK;
+	is_wal = file_has_wal_format(l->path, &is_there);
+	if (!is_there)
+		is_wal = file_is_shareable(l->path);
+	return is_wal ? LOG_WAL : LOG_ROLLBACK;
+}
+
 /* Where network file systems are known not to share memory between hosts. */
 static enum rc
 check_file_system(struct log *l, struct err *e)
@@ -355,6 +369,8 @@ check_file_system(struct log *l, struct err *e)
 		return err_set(e, RC_NOMEM, "no memory to open the log");
 	l->kind = file_system_of(dirname(folder));
 	free(folder);
+	if (l->o.journal == LOG_AUTO)
+		l->o.journal = journal_here(l);
 	if (l->kind == FILE_NETWORK && l->o.journal == LOG_WAL)
 		rc = refuse_wal(l, "it lies on a network file system", e);
 	return rc;

@@ -22,6 +22,7 @@ enum log_durability {
 enum log_journal {
 	LOG_WAL,        /* readers never wait; needs shared memory */
 	LOG_ROLLBACK,   /* for file systems without shared memory */
+	LOG_AUTO,       /* as the log already is; a new one: LOG_WAL where that can work */
 };
 
 /* How long the channels that a pattern covers are kept; 0: no bound. */

@@ -38,8 +38,10 @@ gather(struct server *s, const struct log_figures *l, struct figure *f)
 {
 	struct log_writer_figures w;
 	struct hub_figures h;
+	uint32_t places, taken;
 	size_t n = 0;
 
+	hub_budget_figures(s->hub, &places, &taken);
 	store_writer_figures(s->store, &w);
 	hub_figures(s->hub, &h);
 #define ADD(group, name, kind, value, help) \
@@ -77,6 +79,9 @@ gather(struct server *s, const struct log_figures *l, struct figure *f)
 	ADD("Readers", "ring_messages", GAUGE, h.ring_messages,
 	    "Recent messages in memory");
 	ADD("Readers", "ring_bytes", GAUGE, h.ring_bytes, "Their bytes");
+	ADD("Site", "site_places", GAUGE, places,
+	    "Answers that all processes together may hold; 0: no limit");
+	ADD("Site", "site_held", GAUGE, taken, "Of these, taken now");
 	ADD("Requests", "requests_total", COUNTER, counter(&s->count.requests),
 	    "Requests served by this process");
 	ADD("Requests", "refused_total", COUNTER, counter(&s->count.refused),

@@ -9,7 +9,6 @@
 #include <stdio.h>
 
 #define EXTRA "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
-#define TIMEOUT_MAX_S 55
 
 static void
 answer_degraded(struct server *s, struct request *rq, struct reading *rd,
@@ -25,9 +24,10 @@ answer_degraded(struct server *s, struct request *rq, struct reading *rd,
 
 static void
 hold(struct server *s, struct request *rq, struct reading *rd,
-    struct reading_page *p, uint64_t timeout_ms)
+    struct reading_page *p, uint64_t timeout_ms, uint32_t place)
 {
 	struct hub_reader spec = {
+	    .place = place,
 	    .how = {.form = FORM_OBJECT},
 	    .is_answer = true,
 	    .is_now = rd->from == READING_NOW,
@@ -44,6 +44,7 @@ longpoll_serve(struct server *s, struct request *rq, struct slice rest)
 {
 	struct reading_page p = {.encode = pollpage_encode};
 	uint64_t timeout_s = s->options->longpoll_timeout_ms / 1000;
+	uint32_t place;
 	struct reading rd;
 	struct err e;
 	enum rc rc;
@@ -53,8 +54,8 @@ longpoll_serve(struct server *s, struct request *rq, struct slice rest)
 	if (rc == RC_OK)
 		rc = params_get_uint(&rq->params, "timeout", UINT32_MAX,
 		    &timeout_s, &e);
-	if (timeout_s > TIMEOUT_MAX_S)
-		timeout_s = TIMEOUT_MAX_S;
+	if (timeout_s > s->options->longpoll_max_ms / 1000)
+		timeout_s = s->options->longpoll_max_ms / 1000;
 	if (rc == RC_OK)
 		rc = reading_run(&rd, s, &p, &e);
 	if (rc != RC_OK)
@@ -62,10 +63,10 @@ longpoll_serve(struct server *s, struct request *rq, struct slice rest)
 	else if (p.page.n > 0 || p.is_gap || p.page.is_more || rd.limit == 0 ||
 	    timeout_s == 0 || request_is(rq, "HEAD"))
 		pollpage_answer(s, rq, &rd, &p, EXTRA, false);
-	else if (!hub_claim(s->hub))
+	else if (!hub_claim(s->hub, rq->client, &place))
 		answer_degraded(s, rq, &rd, &p);
 	else
-		hold(s, rq, &rd, &p, timeout_s * 1000);
+		hold(s, rq, &rd, &p, timeout_s * 1000, place);
 	reading_page_fini(&p);
 	reading_fini(&rd);
 }

@@ -273,7 +273,7 @@ reading_hold(struct server *s, struct request *rq, struct reading *rd,
 	} else {
 		outlet_close(&rq->outlet);
 		pattern_set_fini(&spec->what);
-		hub_unclaim(s->hub);
+		hub_unclaim(s->hub, spec->place);
 	}
 	buf_fini(&head);
 	buf_fini(&lines);

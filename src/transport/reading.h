@@ -69,7 +69,7 @@ enum rc reading_start(const struct reading *rd, struct server *s,
 
 /*
  * Holds rq with this technique's head (status line and header lines, CORS is
- * added).  page: where to begin.  Takes rq and rd->what.  A place must have been claimed.
+ * added).  page: where to begin.  Takes rq and rd->what.  spec->place was claimed.
  */
 void reading_hold(struct server *s, struct request *rq, struct reading *rd,
     const struct reading_page *page, struct hub_reader *spec,

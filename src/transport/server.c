@@ -77,7 +77,7 @@ server_hold(struct server *s, const struct hub_reader *reader)
 	if (h == NULL) {
 		outlet_close(&r.outlet);
 		pattern_set_fini(&r.what);
-		hub_unclaim(s->hub);
+		hub_unclaim(s->hub, r.place);
 		return;
 	}
 	to = h->text;

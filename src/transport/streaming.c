@@ -57,7 +57,8 @@ streaming_serve(struct server *s, struct request *rq, struct reading *rd,
 	    .how = {.form = form, .callback = rd->callback},
 	};
 	struct hub_reader spec = {.how = {.form = form}, .hold_ms = hold_ms(s)};
-	bool has_place = !request_is(rq, "HEAD") && hub_claim(s->hub);
+	bool has_place = !request_is(rq, "HEAD") &&
+	    hub_claim(s->hub, rq->client, &spec.place);
 	struct err e;
 	enum rc rc;
 
@@ -66,7 +67,7 @@ streaming_serve(struct server *s, struct request *rq, struct reading *rd,
 	    reading_run(rd, s, &p, &e);
 	if (rc != RC_OK) {
 		if (has_place)
-			hub_unclaim(s->hub);
+			hub_unclaim(s->hub, spec.place);
 		answer_problem(s, rq, rc, e.text);
 	} else if (!has_place) {
 		answer_degraded(s, rq, &p);

@@ -408,6 +408,9 @@ on_tick(void *arg)
 			ws_leave(c, WS_GOING_AWAY, "no sign of life");
 		else
 			end_now(c, SLICE("")); /* nor does it read the Close */
+	} else if (hub_is_turn_over(c->reader)) {
+		ws_leave(c, WS_TRY_AGAIN, "others wait for a place; come back "
+		    "later");
 	} else if (quiet_ms >= o->ws_ping_ms && !c->is_echo &&
 	    hub_is_flowing(c->reader)) {
 		buf_init(&b, 0);
@@ -457,12 +460,13 @@ ws_start(struct ws *w, struct ws_start *start)
 	    .hold_ms = UINT64_MAX / 2,
 	    .head = start->head,
 	    .is_silent = start->is_echo,
+	    .place = start->place,
 	};
 
 	if (c == NULL) {
 		pattern_set_fini(&start->what);
 		outlet_close(&o);
-		hub_unclaim(w->server->hub);
+		hub_unclaim(w->server->hub, start->place);
 		return;
 	}
 	c->reader = hub_attach(w->server->hub, &spec, &w->client, c);

@@ -85,11 +85,12 @@ struct ws_start {
 	struct slice early;             /* bytes behind the handshake; borrowed */
 	struct pattern_set what;        /* taken; may be empty */
 	bool is_now, has_gap;
+	uint32_t place;                 /* hub_claim's; taken */
 	uint64_t after, gap_known;
 	uint32_t epoch;
 };
 
-/* Makes it a connection; a place was claimed.  Takes fd and what in any case. */
+/* Makes it a connection.  Takes fd and what in any case. */
 void ws_start(struct ws *w, struct ws_start *start);
 
 /* Says a Close and ends the connection, once its publishes are answered. */

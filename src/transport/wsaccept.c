@@ -43,6 +43,7 @@ struct opening {
 	enum rc rc;
 	struct err err;
 	bool is_echo;
+	uint32_t place;         /* of the budget, once claimed */
 };
 
 static void listen_again(struct wsaccept *a);
@@ -113,8 +114,8 @@ turn_away(struct opening *o)
 
 	buf_init(&b, 0);
 	wsopen_add_accept(&b, &o->asked);
-	wsframe_add_close(&b, WS_TRY_AGAIN, SLICE("too many connections "
-	    "(option max-held); come back later"));
+	wsframe_add_close(&b, WS_TRY_AGAIN, SLICE("no place is free; "
+	    "come back later"));
 	say_and_end(o, &b);
 }
 
@@ -144,7 +145,7 @@ address_text(int fd, char *to, size_t n)
 		    (socklen_t)n);
 }
 
-/* The address that publish-rate counts by: the proxy's word, or the peer's. */
+/* The address that publish-rate and client-held count by: the proxy's word, or the peer's. */
 static void
 client_of(const struct opening *o, char *to, size_t n)
 {
@@ -156,6 +157,15 @@ client_of(const struct opening *o, char *to, size_t n)
 	}
 	memcpy(to, said.p, said.n);
 	to[said.n] = 0;
+}
+
+static bool
+claim(struct opening *o)
+{
+	char client[INET6_ADDRSTRLEN + 1];
+
+	client_of(o, client, sizeof client);
+	return hub_claim(o->all->ws->server->hub, slice_of(client), &o->place);
 }
 
 /* Makes a connection of it. */
@@ -181,6 +191,7 @@ hand_over(struct opening *o)
 	}
 	client_of(o, client, sizeof client);
 	start.client = client;
+	start.place = o->place;
 	start.early = slice_after(all, o->head_bytes);
 	start.what = o->rd.what;
 	o->rd.what = (struct pattern_set){0};
@@ -193,7 +204,7 @@ hand_over(struct opening *o)
 	} else {
 		pattern_set_fini(&start.what);
 		close(start.fd);
-		hub_unclaim(w->server->hub);
+		hub_unclaim(w->server->hub, o->place);
 	}
 	buf_fini(&answer);
 }
@@ -221,7 +232,7 @@ looked_up(uv_work_t *work, int status)
 		hand_over(o);
 		return;
 	}
-	hub_unclaim(s->hub);
+	hub_unclaim(s->hub, o->place);
 	refuse(o, rc_http_status(o->rc), o->err.text);
 }
 
@@ -257,7 +268,7 @@ open_subscribed(struct opening *o)
 		refuse(o, rc_http_status(rc), e.text);
 		return;
 	}
-	if (!hub_claim(s->hub)) {
+	if (!claim(o)) {
 		atomic_fetch_add_explicit(&s->count.degraded, 1,
 		    memory_order_relaxed);
 		turn_away(o);
@@ -287,7 +298,7 @@ on_request(struct opening *o)
 		refuse(o, o->asked.status, e.text);
 	} else if (echo != NULL && slice_is(o->asked.path, slice_of(echo))) {
 		o->is_echo = true;
-		if (hub_claim(s->hub))
+		if (claim(o))
 			hand_over(o);
 		else
 			turn_away(o);

@@ -802,6 +802,44 @@ network_file_systems_are_known(void)
 }
 
 static void
+automatic_journal_is_what_the_log_already_has(void)
+{
+	struct log *l = NULL;
+	struct fixture f;
+
+	fixture_init(&f);
+	f.o.journal = LOG_AUTO;
+	fixture_open(&f);
+	CU_ASSERT_PTR_NOT_NULL(strstr(log_change_path(f.log), "-wal"));
+	fixture_put(&f, "a", "1");
+	fixture_close(&f);
+	f.o.journal = LOG_ROLLBACK;
+	fixture_open(&f);
+	f.o.journal = LOG_AUTO;
+	CU_ASSERT_EQUAL(log_open(&l, &f.o, &f.e), RC_OK);
+	CU_ASSERT_STRING_EQUAL(log_change_path(l), log_path(l));
+	log_close(l);
+	fixture_close(&f);
+	fixture_open(&f);
+	CU_ASSERT_STRING_EQUAL(log_change_path(f.log), log_path(f.log));
+	fixture_fini(&f);
+}
+
+static void
+folder_is_tried_for_shared_memory_and_left_clean(void)
+{
+	struct fixture f;
+	char path[400];
+
+	fixture_init(&f);
+	CU_ASSERT_TRUE(file_is_shareable(f.path));
+	CU_ASSERT_EQUAL(rmdir(f.folder), 0); /* nothing is left in it */
+	CU_ASSERT_FALSE(file_is_shareable(f.path));
+	snprintf(path, sizeof path, "/proc/log.db"); /* no files to be made */
+	CU_ASSERT_FALSE(file_is_shareable(path));
+}
+
+static void
 log_without_a_folder_is_refused(void)
 {
 	struct fixture f;
@@ -901,6 +939,10 @@ CU_TestInfo test_log_reader[] = {
     {"rollback_journal_carries_the_log_as_well",
         rollback_journal_carries_the_log_as_well},
     {"network_file_systems_are_known", network_file_systems_are_known},
+    {"automatic_journal_is_what_the_log_already_has",
+	automatic_journal_is_what_the_log_already_has},
+    {"folder_is_tried_for_shared_memory_and_left_clean",
+	folder_is_tried_for_shared_memory_and_left_clean},
     {"log_without_a_folder_is_refused", log_without_a_folder_is_refused},
     {"want_of_memory_is_an_error_like_another",
         want_of_memory_is_an_error_like_another},

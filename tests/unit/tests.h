@@ -30,6 +30,7 @@
 	X(ring) \
 	X(topic) \
 	X(interest) \
+	X(budget) \
 	X(responder) \
 	X(ratelimit) \
 	X(log_reader) \

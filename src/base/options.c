@@ -246,6 +246,27 @@ without_comment(struct slice line)
 	return (struct slice){line.p, i};
 }
 
+/* Names of files are meant from the folder of the file they stand in. */
+static enum rc
+set_in_file(struct options *o, const struct place *p,
+    const struct option_row *row, struct slice value, struct err *e)
+{
+	const char *slash = strrchr(p->file, '/');
+	struct buf b;
+	enum rc rc;
+
+	if (row->kind != OPTION_PATH || value.n == 0 || value.p[0] == '/' ||
+	    slash == NULL)
+		return set_one(o, p, row, value, e);
+	buf_init(&b, 0);
+	buf_add(&b, p->file, (size_t)(slash - p->file) + 1);
+	buf_add_slice(&b, value);
+	rc = b.rc == RC_OK ? set_one(o, p, row, buf_slice(&b), e) :
+	    err_set(e, RC_NOMEM, "no memory for options");
+	buf_fini(&b);
+	return rc;
+}
+
 static enum rc
 parse_line(struct options *o, const struct place *p, struct slice line,
     struct err *e)
@@ -274,7 +295,7 @@ parse_line(struct options *o, const struct place *p, struct slice line,
 			    "must have one pair of quotes around its value");
 		value = (struct slice){value.p + 1, value.n - 2};
 	}
-	return set_one(o, p, row, value, e);
+	return set_in_file(o, p, row, value, e);
 }
 
 enum rc

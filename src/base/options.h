@@ -105,7 +105,8 @@ void options_fini(struct options *o);
 
 /* The text of a configuration file: lines "name = value"; '#' begins a comment
    at the start of a line or after white space; values may stand in double
-   quotes.  name: the file's, for the error text. */
+   quotes.  name: the file's, for the error text, and its folder is the one that
+   relative names of files are meant from. */
 enum rc options_parse_text(struct options *o, const char *name,
     struct slice text, struct err *e) MUST_CHECK;
 

@@ -45,13 +45,28 @@ tip_new(struct tip **out, const char *path, const char *lock_path,
 	return RC_OK;
 }
 
+/* What stands in the file already need not be written. */
+static void
+read_present(struct tip *t)
+{
+	int fd = open(t->path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, t->cursor, sizeof t->cursor);
+
+	t->cursor_n = n < 0 || (size_t)n == sizeof t->cursor ? 0 : (size_t)n;
+	if (fd >= 0)
+		close(fd);
+}
+
 bool
 tip_is_keeper(struct tip *t)
 {
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 
-	if (!t->is_keeper)
-		t->is_keeper = fcntl(t->lock_fd, F_OFD_SETLK, &lock) == 0;
+	if (!t->is_keeper &&
+	    fcntl(t->lock_fd, F_OFD_SETLK, &lock) == 0) {
+		t->is_keeper = true;
+		read_present(t);
+	}
 	return t->is_keeper;
 }
 

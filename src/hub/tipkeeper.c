@@ -7,9 +7,14 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 /* How often a process that isn't the keeper tries to become it. */
 #define TRY_MS 500
+
+/* How long a process that serves one request waits for another such. */
+#define ONCE_WAIT_MS 5
+#define ONCE_TRIES 20
 
 struct tipkeeper {
 	struct tip *tip;
@@ -68,29 +73,38 @@ on_timer(uv_timer_t *t)
 	on_look(k);
 }
 
+static enum rc
+open_parts(struct tipkeeper *k, const struct options *o, struct log *l,
+    struct err *e)
+{
+	char *lock;
+	enum rc rc;
+
+	if (asprintf(&lock, "%s-tip", log_path(l)) < 0)
+		return err_set(e, RC_NOMEM, "no memory for the tip file");
+	rc = tip_new(&k->tip, o->tip_file, lock, e);
+	free(lock);
+	return rc == RC_OK ? log_reader_open(l, &k->log, e) : rc;
+}
+
 enum rc
 tipkeeper_new(struct tipkeeper **out, uv_loop_t *loop, const struct options *o,
     struct store *s, struct err *e)
 {
 	struct tipkeeper *k = calloc(1, sizeof *k);
 	struct log *l = store_log(s);
-	char *lock = NULL;
-	enum rc rc = RC_NOMEM;
+	enum rc rc;
 
 	*out = NULL;
-	if (k == NULL || asprintf(&lock, "%s-tip", log_path(l)) < 0) {
-		free(k);
+	if (k == NULL)
 		return err_set(e, RC_NOMEM, "no memory for the tip file");
-	}
-	if ((rc = tip_new(&k->tip, o->tip_file, lock, e)) == RC_OK &&
-	    (rc = log_reader_open(l, &k->log, e)) == RC_OK)
+	rc = open_parts(k, o, l, e);
+	if (rc == RC_OK)
 		rc = wake_new(&k->wake, loop, log_wake_path(l),
 		    log_change_path(l), on_look, k, e);
-	free(lock);
 	if (rc != RC_OK) {
 		tip_free(k->tip);
-		if (k->log != NULL)
-			log_reader_close(k->log);
+		log_reader_close(k->log);
 		free(k);
 		return rc;
 	}
@@ -101,6 +115,28 @@ tipkeeper_new(struct tipkeeper **out, uv_loop_t *loop, const struct options *o,
 	uv_timer_start(&k->timer, on_timer, 0, 0);
 	*out = k;
 	return RC_OK;
+}
+
+void
+tipkeeper_write_once(const struct options *o, struct store *s)
+{
+	const struct timespec pause = {.tv_nsec = ONCE_WAIT_MS * 1000000L};
+	struct tipkeeper k = {.written.seq = UINT64_MAX};
+	bool is_keeper = false;
+	struct err e;
+	int i;
+
+	if (open_parts(&k, o, store_log(s), &e) == RC_OK) {
+		for (i = 0; i < ONCE_TRIES &&
+		    !(is_keeper = tip_is_keeper(k.tip)); i++)
+			nanosleep(&pause, NULL);
+		if (is_keeper)
+			write_newest(&k);
+	} else {
+		diag(DIAG_WARN, "%s", e.text);
+	}
+	tip_free(k.tip);
+	log_reader_close(k.log);
 }
 
 static void

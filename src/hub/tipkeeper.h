@@ -16,6 +16,12 @@ struct tipkeeper;
 enum rc tipkeeper_new(struct tipkeeper **out, uv_loop_t *loop,
     const struct options *o, struct store *s, struct err *e) MUST_CHECK;
 
+/*
+ * For a process that serves one request: brings the file up to date, unless
+ * another process keeps it.  Waits at most 0.1 s for one that does the same.
+ */
+void tipkeeper_write_once(const struct options *o, struct store *s);
+
 /* Frees k once the loop has run the closings.  NULL is fine. */
 void tipkeeper_free(struct tipkeeper *k);
 

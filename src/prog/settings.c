@@ -1,5 +1,7 @@
 #include "prog/settings.h"
 
+#include "prog/folder.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -63,14 +65,21 @@ settings_load(struct options *o, int argc, char *const *argv, char *const *env,
     struct err *e)
 {
 	enum rc rc = options_init(o, e);
+	bool is_beside = false;
 
 	if (rc == RC_OK && !is_cgi(env))
 		rc = options_parse_args(o, argc, argv, e);
 	if (rc != RC_OK || o->ask != OPTIONS_RUN)
 		return rc;
 	rc = options_parse_env(o, env, e);
+	if (rc == RC_OK && o->config == NULL) {
+		rc = folder_find_config(&o->config, e);
+		is_beside = o->config != NULL;
+	}
 	if (rc == RC_OK && o->config != NULL)
 		rc = read_config(o, e);
+	if (rc == RC_OK && is_beside && o->log == NULL)
+		rc = folder_choose_log(o->config, &o->log, e);
 	if (rc == RC_OK)
 		rc = options_check(o, e);
 	return rc;

@@ -6,17 +6,28 @@
 #include "prog/process.h"
 #include "transport/acceptor.h"
 #include "transport/arrivals.h"
+#include "transport/responder.h"
 
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* Answers that are on their way out when a stop is asked for get so long. */
 #define STOP_MS 2500
 
 /* What wakes an acceptor from accept(2); does nothing else. */
 #define NUDGE SIGUSR2
+
+/* The reason holds names of files: nothing for strangers. */
+#define CANNOT_SERVE \
+	"Status: 503 Service Unavailable\r\nRetry-After: 5\r\n" \
+	"Content-Type: application/problem+json\r\n" \
+	"Cache-Control: no-store\r\n\r\n" \
+	"{\"title\":\"Service Unavailable\",\"status\":503,\"detail\":" \
+	"\"The message log can't be used now; the server's error log says why. " \
+	"Often its folder is not writable.\"}\n"
 
 struct worker {
 	struct process process; /* first */
@@ -97,10 +108,13 @@ worker_run(const struct options *o, int fd)
 		rc = acceptors_start(&w->acceptors, &p->server, fd,
 		    (unsigned)o->acceptors, NUDGE, &e);
 	process_set_policy(SCHED_OTHER);
-	if (rc != RC_OK)
+	if (rc != RC_OK) {
 		diag(DIAG_ERROR, "%s", e.text);
-	else
+		if (fd == STDIN_FILENO) /* whoever asks is told, not made to wait */
+			responder_apologize(fd, CANNOT_SERVE);
+	} else {
 		uv_run(&p->loop, UV_RUN_DEFAULT);
+	}
 	if (w != NULL)
 		take_down(w);
 	free(w);
@@ -123,11 +137,11 @@ worker_run_cgi(const struct options *o)
 		cgi_serve(&p->server);
 		process_end_within(p, UINT64_MAX / 2);
 		uv_run(&p->loop, UV_RUN_DEFAULT);
+		if (o->tip_file != NULL)
+			tipkeeper_write_once(o, p->server.store);
 	} else {
 		diag(DIAG_ERROR, "%s", e.text);
-		printf("Status: 503 Service Unavailable\r\nRetry-After: 5\r\n"
-		    "Content-Type: text/plain\r\n\r\nThe message log can't be "
-		    "used now; the server's error log says why.\n");
+		fputs(CANNOT_SERVE, stdout);
 	}
 	if (w != NULL)
 		take_down(w);

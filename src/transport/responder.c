@@ -120,6 +120,19 @@ responder_parse(struct responder *r, struct fcgi_gate *g, struct outlet o,
 	return rc;
 }
 
+void
+responder_apologize(int fd, const char *answer)
+{
+	FCGX_Request fr;
+
+	pthread_once(&once, init_libfcgi);
+	if (FCGX_InitRequest(&fr, fd, FCGI_FAIL_ACCEPT_ON_INTR) != 0 ||
+	    FCGX_Accept_r(&fr) != 0)
+		return;
+	FCGX_PutS(answer, fr.out);
+	FCGX_Finish_r(&fr);
+}
+
 bool
 responder_is_cgi(void)
 {

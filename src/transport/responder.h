@@ -24,6 +24,10 @@ void responder_free(struct responder *r);
 enum rc responder_parse(struct responder *r, struct fcgi_gate *g,
     struct outlet o, struct request **out, struct err *e) MUST_CHECK;
 
+/* Waits for one request on fd, a listening socket, and gives it this answer, a
+   whole one as CGI writes it.  For a program that can't serve. */
+void responder_apologize(int fd, const char *answer);
+
 /* True if this process was started for one CGI request: no listening socket
    at descriptor 0, and CGI's variables in the environment. */
 bool responder_is_cgi(void);

@@ -49,6 +49,23 @@ wrong(enum rc rc, const char *one, const char *other)
 }
 
 static void
+names_in_a_file_are_meant_from_its_folder(void)
+{
+	begin();
+	CU_ASSERT_EQUAL(options_parse_text(&o, "/srv/live/cometlog.conf",
+	    SLICE("log = data/cometlog.db\ntip-file = ../tip\n"
+	    "run-dir = /run/x\nsocket = s.sock\n"), &e), RC_OK);
+	CU_ASSERT_STRING_EQUAL(o.log, "/srv/live/data/cometlog.db");
+	CU_ASSERT_STRING_EQUAL(o.tip_file, "/srv/live/../tip");
+	CU_ASSERT_STRING_EQUAL(o.run_dir, "/run/x");
+	options_fini(&o);
+	begin();
+	CU_ASSERT_EQUAL(file("log = a.db\n"), RC_OK);
+	CU_ASSERT_STRING_EQUAL(o.log, "a.db");
+	options_fini(&o);
+}
+
+static void
 defaults(void)
 {
 	begin();
@@ -408,6 +425,8 @@ help_is_narrow(void)
 }
 
 CU_TestInfo test_options[] = {
+    {"names_in_a_file_are_meant_from_its_folder",
+	names_in_a_file_are_meant_from_its_folder},
     {"defaults_are_those_of_the_table_and_in_range", defaults},
     {"without_a_log_the_operator_is_told_where_to_name_it", log_is_required},
     {"a_value_follows_an_equals_sign_or_is_the_next_argument", both_forms},

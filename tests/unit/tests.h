@@ -31,6 +31,7 @@
 	X(topic) \
 	X(interest) \
 	X(budget) \
+	X(folder) \
 	X(responder) \
 	X(ratelimit) \
 	X(log_reader) \

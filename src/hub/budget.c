@@ -18,10 +18,12 @@
 /* A refusal is written down so often at most, and looked for. */
 #define MARK_MS 1000
 
+/* Who was refused comes back within this time, and is refused again if need be. */
+#define SHORT_MS 30000
+
 struct budget {
 	int fd;
 	uint32_t places, client_held;
-	uint64_t turn_ms;
 	pthread_mutex_t lock;           /* for what follows */
 	uint32_t hint;                  /* where to look first */
 	int64_t marked_ms, looked_ms;   /* Unix time */
@@ -91,7 +93,6 @@ budget_new(struct budget **out, const char *path, const struct options *o,
 	}
 	b->places = places;
 	b->client_held = (uint32_t)o->client_held;
-	b->turn_ms = o->turn_ms;
 	pthread_mutex_init(&b->lock, NULL);
 	*out = b;
 	return RC_OK;
@@ -222,7 +223,7 @@ budget_is_short(struct budget *b)
 		b->looked_ms = now_ms;
 		b->is_short = pread(b->fd, &at_ms, sizeof at_ms, 0) ==
 		    (ssize_t)sizeof at_ms && at_ms <= now_ms &&
-		    at_ms > now_ms - (int64_t)b->turn_ms;
+		    at_ms > now_ms - SHORT_MS;
 	}
 	is_short = b->is_short;
 	pthread_mutex_unlock(&b->lock);

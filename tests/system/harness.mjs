@@ -329,6 +329,10 @@ class Demo {
 	}
 }
 
+/* The demo as a client of another address of the loopback sees it. */
+export const seenFrom = (demo, localAddress) =>
+	Object.assign(Object.create(demo), { localAddress });
+
 /* Starts the demo with these options of the worker; it serves when this returns. */
 export async function startDemo({
 	workers = 2, options = {}, env = {}, state, port,
@@ -491,7 +495,7 @@ export class Held {
 		this.opened = new Promise((done, fail) => {
 			this.#req = http.request({
 				host: '127.0.0.1', port: demo.port, path: target,
-				headers, agent: false,
+				headers, agent: false, localAddress: demo.localAddress,
 			}, (res) => {
 				this.#receive(res);
 				done(this);

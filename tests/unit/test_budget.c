@@ -29,8 +29,7 @@ begin(uint32_t requests, uint32_t reserve, uint32_t client)
 	close(fd);
 	unlink(path);
 	o = (struct options){.site_requests = requests,
-	    .site_reserve = reserve, .client_held = client,
-	    .turn_ms = 30000};
+	    .site_reserve = reserve, .client_held = client};
 }
 
 static struct budget *

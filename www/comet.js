@@ -302,10 +302,10 @@ const TRANSPORTS = {
 				const answer = await ask(options, "longpoll",
 					`${query}timeout=${seconds}&since=${since}`, abort.signal);
 				const isEarly = now() - began < seconds * 500;
+				on.answer(answer);
 				if (answer.degraded ||
 				    isEarly && !answer.gap && !answer.messages[0])
 					return on.end("fault", answer.wait);
-				on.answer(answer);
 				on.trust();
 				on.beat();
 				since = answer.cursor;

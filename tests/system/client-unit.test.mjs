@@ -1160,6 +1160,27 @@ describe('the way up', () => {
 		assert.ok(site.count('longpoll') < 5);
 	});
 
+	test('a long poll that brings messages and says to pause is heard',
+	async () => {
+		const { clock, site, browser } = world();
+		site.rules.longpoll = function ({ query }) {
+			site.rules.poll = 'gone';
+			return this.json({ degraded: true,
+				...this.page(query, this.start(query), 100) },
+			{ 'retry-after': '3' });
+		};
+		const tab = browser.tab(
+			{ options: { transports: ['longpoll', 'poll'] } });
+		tab.follow('a', { since: '0' });
+		for (let i = 0; i < 40; i++) {
+			site.publish('a', i);
+			await clock.run(250);
+		}
+		assert.ok(site.count('longpoll') > 0);
+		const polled = site.asked.filter((a) => a.what === 'poll').length;
+		assert.ok(tab.got.get('a').length > polled, 'heard without a poll');
+	});
+
 	const faults = {
 		ws: [['refused', 'gone'], ['mute', 'mute']],
 		events: [['refused', 'gone'], ['mute', 'mute'], ['hanging', 'hang'],

@@ -183,6 +183,15 @@ do_subscribe(struct ws_connection *c, const struct wsop *op, struct err *e)
 }
 
 static enum rc
+do_publish(struct ws_connection *c, const struct wsop *op, struct err *e)
+{
+	if (c->ws->server->options->ws_publish == OPTIONS_OFF)
+		return err_set(e, RC_DENIED, "Messages are not taken over "
+		    "WebSockets here (option ws-publish). POST them.");
+	return wspublish_add(c, op, e);
+}
+
+static enum rc
 do_unsubscribe(struct ws_connection *c, const struct wsop *op, struct err *e)
 {
 	enum rc rc = hub_unsubscribe(c->reader, op->channel, e);
@@ -211,7 +220,7 @@ wsops_run(struct ws_connection *c, char *text, size_t n)
 			rc = do_unsubscribe(c, &op, &e);
 			break;
 		case WSOP_PUBLISH:
-			rc = wspublish_add(c, &op, &e);
+			rc = do_publish(c, &op, &e);
 			break;
 		case WSOP_PING:
 			buf_init(&b, 0);

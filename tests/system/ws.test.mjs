@@ -1295,6 +1295,17 @@ describe('bounds', { timeout: ms(120000) }, () => {
 		await until(async () => (await writer.ask(op)).op === 'ok');
 	});
 
+	withDaemon('publishing can be switched off, and reading goes on',
+		{ 'ws-publish': 'off' }, async (ws) => {
+			const one = await ws('/ws?channel=a');
+			isProblem(await one.ask({ op: 'publish', channel: 'a', data: 1 }),
+				403);
+			assert.equal((await one.ask({ op: 'subscribe', channel: 'b' })).op,
+				'ok');
+			assert.deepEqual((await one.settle())
+				.filter((said) => said.op === 'message'), []);
+		});
+
 	withDaemon('subscriptions of one connection are bounded',
 		{ 'ws-subscriptions': 3 }, async (ws) => {
 			const one = await ws('/ws?channel=a&channel=b');

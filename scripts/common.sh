@@ -4,7 +4,7 @@
 top=$(pwd -P)
 
 # Each line: the sets that need it, Debian's package, and what shows that it is
-# there: a command or, with a dot in it, a header file.
+# there: a command; ending in .h, a header file; with a slash first, a file.
 packages='
 build        build-essential  cc
 build        build-essential  make
@@ -27,6 +27,9 @@ check        nodejs           node
 check        npm              npm
 check        ca-certificates  update-ca-certificates
 check        chromium         chromium
+check        php-cgi          php-cgi
+check        php-cli          php
+check        php-sqlite3      /etc/php/*/mods-available/pdo_sqlite.ini
 fuzz         clang            clang
 '
 
@@ -52,6 +55,8 @@ is_there()
 			[ -e "$folder/$1" ] && return 0
 		done
 		return 1 ;;
+	/*)
+		compgen -G "$1" >/dev/null ;;
 	*)
 		PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null ;;
 	esac

@@ -1162,16 +1162,20 @@ class Comet extends EventTarget {
 		const end = now() + this.#options.publishTimeout;
 
 		for (let fails = 0; ; fails++) {
+			let socket;
+
 			try {
 				if (this.state === "closed")
 					throw fault(0, "This Comet is closed");
-				return await (!fails && this.#shared.publish(message) ||
-					this.#post(body, end - now()));
+				socket = !fails && this.#shared.publish(message);
+				return await (socket || this.#post(body, end - now()));
 			} catch (reason) {
 				const error = reason.detail ? reason : fault();
 				const pause = Math.max(error.wait, backoff(fails));
 
-				if (isFinal(error.status) || now() + pause > end ||
+				/* over a WebSocket none may be allowed where POST is */
+				if (isFinal(error.status) && !(socket && error.status === 403) ||
+				    now() + pause > end ||
 				    this.state === "closed")
 					throw error;
 				await this.#until(pause,

@@ -1884,12 +1884,26 @@ describe('publishing', () => {
 
 	test('what the WebSocket refuses is final, too', async () => {
 		const all = await reading();
-		all.site.rules.wsPublish = { status: 403, title: 'Forbidden',
-			detail: 'not you' };
+		all.site.rules.wsPublish = { status: 413, title: 'Too Large',
+			detail: 'at most' };
 		const { error } = await attempt(all, 100, 'b', 1);
+		assert.equal(error.status, 413);
+		assert.equal(error.detail, 'at most');
+		assert.equal(all.site.count('publish'), 0);
+	});
+
+	test('where WebSockets may not publish it is posted', async () => {
+		const all = await reading();
+		all.site.rules.wsPublish = { status: 403, title: 'Forbidden',
+			detail: 'POST them' };
+		const { value } = await attempt(all, 5000, 'b', 1);
+		assert.equal(value.seq, 2);
+		assert.equal(all.site.count('publish'), 1);
+		all.site.rules.publish = problem(403, 'not you');
+		const { error } = await attempt(all, 5000, 'b', 2);
 		assert.equal(error.status, 403);
 		assert.equal(error.detail, 'not you');
-		assert.equal(all.site.count('publish'), 0);
+		assert.equal(all.site.count('publish'), 2);
 	});
 
 	test('what JSON cannot carry rejects at once', async () => {

@@ -74,7 +74,6 @@ async function startSite() {
 		include "${ROOT}/lighttpd/site.conf"
 		${CLOSED}
 		include "${ROOT}/lighttpd/cometlog.conf"
-		static-file.exclude-extensions = ( ".php" )
 		fastcgi.server = ( ".php" => ((
 			"bin-path" => "${cgi.trim()} -d display_errors=1 ` +
 			`-d session.save_path=${folder}/sessions",

@@ -70,16 +70,45 @@ tip_is_keeper(struct tip *t)
 	return t->is_keeper;
 }
 
+/* Line ends that may follow the cursor: more versions than a second has. */
+#define PAD_BYTES 512
+
+/*
+ * How many line ends must follow the cursor of n bytes in the file that is open
+ * as fd.  Web servers such as nginx make the ETag of a file from its second and
+ * its length; so of the versions of one second each is longer than the last.
+ */
+static size_t
+pad_length(const struct tip *t, int fd, size_t n)
+{
+	struct stat new, old;
+
+	if (fstat(fd, &new) != 0 || stat(t->path, &old) != 0 ||
+	    old.st_mtime != new.st_mtime || (size_t)old.st_size < n)
+		return 0;
+	n = (size_t)old.st_size + 1 - n;
+	return n < PAD_BYTES ? n : PAD_BYTES;
+}
+
+static bool
+write_all(int fd, const char *p, size_t n)
+{
+	return write(fd, p, n) == (ssize_t)n;
+}
+
 /* True if all of it is in the new file. */
 static bool
 write_new(struct tip *t, struct slice cursor)
 {
 	int fd = open(t->new_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	char pad[PAD_BYTES];
 	bool is_written;
 
 	if (fd < 0)
 		return false;
-	is_written = write(fd, cursor.p, cursor.n) == (ssize_t)cursor.n &&
+	memset(pad, '\n', sizeof pad);
+	is_written = write_all(fd, cursor.p, cursor.n) &&
+	    write_all(fd, pad, pad_length(t, fd, cursor.n)) &&
 	    fchmod(fd, 0644) == 0; /* the web server is another user */
 	return close(fd) == 0 && is_written;
 }

@@ -24,7 +24,8 @@ enum rc tip_new(struct tip **out, const char *path, const char *lock_path,
 /* True if this process keeps the file; tries to become the keeper if nobody is. */
 bool tip_is_keeper(struct tip *t);
 
-/* Writes the cursor, unless it stands there already.  A failure is reported to
+/* Writes the cursor, unless it stands there already, and line ends after it if
+   another version of the same second had that length.  A failure is reported to
    the operator and tried again at the next call. */
 void tip_write(struct tip *t, struct slice cursor);
 

@@ -34,6 +34,7 @@
 	X(folder) \
 	X(responder) \
 	X(ratelimit) \
+	X(tip) \
 	X(log_reader) \
 	X(log_writer) \
 	X(log_retain)

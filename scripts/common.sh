@@ -18,7 +18,10 @@ build        libsqlite3-dev   sqlite3.h
 build        libwslay-dev     wslay/wslay.h
 build        zlib1g-dev       zlib.h
 build        libssl-dev       openssl/evp.h
-demo,check   lighttpd         lighttpd
+lighttpd,check  lighttpd      lighttpd
+apache,check apache2-bin      apache2
+fcgid,check  libapache2-mod-fcgid  /usr/lib/apache2/modules/mod_fcgid.so
+nginx,check  nginx            nginx
 demo,check   sqlite3          sqlite3
 demo,check   curl             curl
 check        libcunit1-dev    CUnit/CUnit.h

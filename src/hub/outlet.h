@@ -17,7 +17,9 @@ struct outlet {
 	uint16_t id;            /* FastCGI request id */
 	bool is_fcgi;
 	bool is_keep;           /* the server wants the connection back afterwards */
-	bool is_socket;         /* else a pipe or file: plain CGI's standard output */
+	bool is_socket;         /* else a pipe or file */
+	bool is_one_way;        /* plain CGI's standard output: nothing comes from
+	                           there, nor is an end of input the peer's leaving */
 };
 
 /* The framing that bytes shared by all FastCGI readers are made with. */

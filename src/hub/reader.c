@@ -169,17 +169,29 @@ on_event(uv_poll_t *poll, int status, int events)
 		r->client->readable(r->client_arg);
 	else if (events & UV_READABLE)
 		drain_input(r);
-	else if (events & UV_DISCONNECT)
+	else if (events & (UV_DISCONNECT | UV_PRIORITIZED))
 		reader_close(r);
 	if ((events & UV_WRITABLE) && r->state == READER_BLOCKED)
 		hub_feed(r);
 }
 
+/* What tells of the peer's leaving.  Nothing urgent ever comes on a Unix socket,
+   but what watches for it is told when the peer closes, and not when it has
+   only said all it had to say. */
+static int
+watch_for_end(const struct reader *r)
+{
+	if (r->is_paused)
+		return 0;
+	if (r->outlet.is_one_way)
+		return r->outlet.is_socket ? UV_PRIORITIZED : UV_DISCONNECT;
+	return UV_READABLE;
+}
+
 void
 reader_watch(struct reader *r, bool is_writing)
 {
-	int events = r->is_paused ? 0 : r->outlet.is_socket ? UV_READABLE :
-	    UV_DISCONNECT;
+	int events = watch_for_end(r);
 
 	if (r->state == READER_ENDED)
 		return;

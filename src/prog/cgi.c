@@ -42,7 +42,8 @@ read_body(const struct options *o, struct buf *b, struct err *e)
 void
 cgi_serve(struct server *s)
 {
-	struct outlet o = {.fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)};
+	struct outlet o = {.fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3),
+	    .is_one_way = true};
 	struct request *rq;
 	struct stat st;
 	struct buf body;

@@ -3,6 +3,7 @@
  * what it says about options that are wrong.
  */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
@@ -300,6 +301,38 @@ describe('as a CGI program a worker', { timeout: ms(60000) }, () => {
 		const answer = await cgi('GET', '/longpoll?channel=quiet&timeout=1');
 		assert.equal(answer.status, 200);
 		assert.deepEqual(answer.json.messages, []);
+	});
+
+	/* Apache's mod_cgid: one socket for both ways, of which it shuts its own
+	   after the body. */
+	async function overOneSocket(target) {
+		const server = net.createServer({ allowHalfOpen: true });
+		await new Promise((done) => server.listen(at('cgi.sock'), done));
+		const taken = new Promise((done) => server.on('connection', done));
+		const web = net.connect({ path: at('cgi.sock'), allowHalfOpen: true });
+		const own = await taken;
+		const child = spawn(PROGRAM, [], { stdio: [own, own, 'inherit'],
+			cwd: folder, env: environment({ COMETLOG_LOG: log,
+				COMETLOG_HEARTBEAT: '1000', ...cgiVariables('GET', target) }) });
+		own.destroy();
+		server.close();
+		const seen = { web, child, text: '', isOver: false };
+		seen.ended = new Promise((done) => child.on('exit', done));
+		web.on('data', (d) => { seen.text += d; });
+		web.on('end', () => { seen.isOver = true; });
+		return seen;
+	}
+
+	test('holds an answer although the web server has said all it had to ' +
+		'say, until it closes', async () => {
+		const seen = await overOneSocket('/events?channel=quiet');
+		seen.web.end();
+		await until(() => seen.isOver ||
+			seen.text.split('event: heartbeat').length > 2,
+		{ what: 'two signs of life' });
+		assert.equal(seen.isOver, false, seen.text);
+		seen.web.destroy();
+		await within(seen.ended, 10000, 'the end of the process');
 	});
 
 	test('answers a body that ends early or late', async () => {

@@ -55,7 +55,6 @@ cgi_serve(struct server *s)
 	if (o.fd < 0)
 		return;
 	o.is_socket = fstat(o.fd, &st) == 0 && S_ISSOCK(st.st_mode);
-	fcntl(o.fd, F_SETFL, fcntl(o.fd, F_GETFL) | O_NONBLOCK);
 	buf_init(&body, 0);
 	rc = request_new(&rq, o, environ, &e);
 	if (rq == NULL) {
@@ -64,6 +63,8 @@ cgi_serve(struct server *s)
 	}
 	if (rc == RC_OK)
 		rc = read_body(s->options, &body, &e);
+	/* not before: standard input may be the same socket */
+	fcntl(o.fd, F_SETFL, fcntl(o.fd, F_GETFL) | O_NONBLOCK);
 	p = buf_take(&body, &n);
 	request_set_body(rq, p, n);
 	router_serve(s, rq, rc, &e);

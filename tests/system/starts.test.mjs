@@ -305,7 +305,7 @@ describe('as a CGI program a worker', { timeout: ms(60000) }, () => {
 
 	/* Apache's mod_cgid: one socket for both ways, of which it shuts its own
 	   after the body. */
-	async function overOneSocket(target) {
+	async function overOneSocket(method, target, variables = {}) {
 		const server = net.createServer({ allowHalfOpen: true });
 		await new Promise((done) => server.listen(at('cgi.sock'), done));
 		const taken = new Promise((done) => server.on('connection', done));
@@ -313,7 +313,8 @@ describe('as a CGI program a worker', { timeout: ms(60000) }, () => {
 		const own = await taken;
 		const child = spawn(PROGRAM, [], { stdio: [own, own, 'inherit'],
 			cwd: folder, env: environment({ COMETLOG_LOG: log,
-				COMETLOG_HEARTBEAT: '1000', ...cgiVariables('GET', target) }) });
+				COMETLOG_HEARTBEAT: '1000',
+				...cgiVariables(method, target, variables) }) });
 		own.destroy();
 		server.close();
 		const seen = { web, child, text: '', isOver: false };
@@ -325,7 +326,8 @@ describe('as a CGI program a worker', { timeout: ms(60000) }, () => {
 
 	test('holds an answer although the web server has said all it had to ' +
 		'say, until it closes', async () => {
-		const seen = await overOneSocket('/events?channel=quiet');
+		const seen = await overOneSocket('GET',
+			'/events?channel=quiet');
 		seen.web.end();
 		await until(() => seen.isOver ||
 			seen.text.split('event: heartbeat').length > 2,
@@ -334,6 +336,20 @@ describe('as a CGI program a worker', { timeout: ms(60000) }, () => {
 		seen.web.destroy();
 		await within(seen.ended, 10000, 'the end of the process');
 	});
+
+	test('waits for a body that comes on the socket of its answer',
+		async () => {
+			const seen = await overOneSocket('POST', '/publish/late', {
+				CONTENT_TYPE: 'text/plain', CONTENT_LENGTH: '2' });
+			/* it has a log open, and sleeps: for the body */
+			await until(() => seen.isOver || (fs.existsSync(`${log}-wake`) &&
+				/\) S /.test(fs.readFileSync(`/proc/${seen.child.pid}/stat`,
+					'utf8'))), { what: 'it to wait for its body' });
+			seen.web.end('xy');
+			await within(seen.ended, 10000, 'the end of the process');
+			await until(() => seen.isOver);
+			assert.match(seen.text, /^Status: 201 /m);
+		});
 
 	test('answers a body that ends early or late', async () => {
 		for (const length of ['100', '1']) {

@@ -41,6 +41,7 @@ file_is_same(struct file_id a, struct file_id b)
 #define GPFS_MAGIC 0x47504653u
 #define GFS2_MAGIC 0x01161970u
 #define OCFS2_MAGIC 0x7461636fu
+#define ZFS_MAGIC 0x2fc12fc1u
 
 enum file_system
 file_system_kind(uint64_t f_type)
@@ -78,17 +79,34 @@ file_system_of(const char *path)
 	return file_system_kind((uint64_t)fs.f_type);
 }
 
-/* Two descriptors of one file: does the one see what the other wrote through
-   memory, and the other's lock? */
 static bool
-share(int a, int b)
+lock_byte(int fd, off_t at, short type)
 {
-	struct flock mine = {.l_type = F_WRLCK, .l_whence = SEEK_SET,
-	    .l_len = 1}, yours = mine;
+	struct flock lock = {.l_type = type, .l_whence = SEEK_SET,
+	    .l_start = at, .l_len = 1};
+
+	return fcntl(fd, F_OFD_SETLK, &lock) == 0;
+}
+
+/* A file system without locks refuses them, or grants each to everybody. */
+static bool
+try_locks(int a, int b)
+{
+	return lock_byte(a, 0, F_WRLCK) && !lock_byte(b, 0, F_WRLCK) &&
+	    lock_byte(b, 1, F_WRLCK) && lock_byte(a, 0, F_UNLCK) &&
+	    lock_byte(b, 0, F_WRLCK);
+}
+
+/* Does the one see what was written through the other's memory? */
+static bool
+try_memory(int a, int b)
+{
 	volatile char *p, *q;
 	bool is_shared = false;
 
-	if (ftruncate(a, 1) != 0)
+	/* written, not just made longer: a full disk is an error then, and not
+	   a signal at the first access */
+	if (write(a, "0", 1) != 1)
 		return false;
 	p = mmap(NULL, 1, PROT_READ | PROT_WRITE, MAP_SHARED, a, 0);
 	q = mmap(NULL, 1, PROT_READ, MAP_SHARED, b, 0);
@@ -100,30 +118,39 @@ share(int a, int b)
 		munmap((void *)p, 1);
 	if (q != MAP_FAILED)
 		munmap((void *)q, 1);
-	return is_shared && fcntl(a, F_OFD_SETLK, &mine) == 0 &&
-	    fcntl(b, F_OFD_SETLK, &yours) != 0;
+	return is_shared;
 }
 
-bool
-file_is_shareable(const char *path)
+struct file_trial
+file_try(const char *path)
 {
+	struct file_trial t = {.is_made = false};
 	char *name;
-	bool is_shared = false;
 	int a, b;
 
 	if (asprintf(&name, "%s-try-XXXXXX", path) < 0)
-		return false;
+		return t;
 	a = mkostemp(name, O_CLOEXEC);
 	if (a >= 0) {
 		b = open(name, O_RDWR | O_CLOEXEC);
-		is_shared = b >= 0 && share(a, b);
+		t.is_made = b >= 0;
+		t.has_memory = b >= 0 && try_memory(a, b);
+		t.has_locks = b >= 0 && try_locks(a, b);
 		if (b >= 0)
 			close(b);
 		close(a);
 		(void)unlink(name);
 	}
 	free(name);
-	return is_shared;
+	return t;
+}
+
+bool
+file_is_shareable(const char *path)
+{
+	struct file_trial t = file_try(path);
+
+	return t.has_locks && t.has_memory;
 }
 
 bool
@@ -136,6 +163,48 @@ file_has_wal_format(const char *path, bool *is_there)
 	if (fd >= 0)
 		close(fd);
 	return version == 2;
+}
+
+static const struct {
+	uint32_t type;
+	const char *name;
+} known[] = {
+    {EXT4_SUPER_MAGIC, "ext2/ext3/ext4"},
+    {XFS_SUPER_MAGIC, "xfs"},
+    {BTRFS_SUPER_MAGIC, "btrfs"},
+    {ZFS_MAGIC, "zfs"},
+    {F2FS_SUPER_MAGIC, "f2fs"},
+    {TMPFS_MAGIC, "tmpfs"},
+    {OVERLAYFS_SUPER_MAGIC, "overlay"},
+    {NFS_SUPER_MAGIC, "nfs"},
+    {SMB_SUPER_MAGIC, "smb"},
+    {SMB2_SUPER_MAGIC, "smb2"},
+    {CIFS_MAGIC, "cifs"},
+    {V9FS_MAGIC, "9p"},
+    {CEPH_MAGIC, "ceph"},
+    {LUSTRE_MAGIC, "lustre"},
+    {GPFS_MAGIC, "gpfs"},
+    {GFS2_MAGIC, "gfs2"},
+    {OCFS2_MAGIC, "ocfs2"},
+    {FUSE_SUPER_MAGIC, "fuse"},
+};
+
+void
+file_system_name(const char *path, char *name, size_t n)
+{
+	struct statfs fs;
+	uint32_t type;
+	size_t i;
+
+	if (statfs(path, &fs) != 0) {
+		snprintf(name, n, "unknown");
+		return;
+	}
+	type = (uint32_t)fs.f_type;
+	snprintf(name, n, "0x%x", type);
+	for (i = 0; i < sizeof known / sizeof known[0]; i++)
+		if (known[i].type == type)
+			snprintf(name, n, "%s", known[i].name);
 }
 
 char *

@@ -33,14 +33,26 @@ enum file_system file_system_kind(uint64_t f_type);
 /* Of the file system that holds path; FILE_DOUBTFUL where it can't be told. */
 enum file_system file_system_of(const char *path);
 
-/* Can processes share memory and locks on a file here?  Tries it with one of its
-   own beside path, which it removes again. */
+/* What processes can share on a file here: tried with one of 1 byte beside path,
+   which is removed again. */
+struct file_trial {
+	bool is_made;           /* else nothing could be tried: errno */
+	bool has_locks;         /* byte ranges exclude each other */
+	bool has_memory;        /* two maps show each other's bytes */
+};
+struct file_trial file_try(const char *path);
+
+/* True if it was both. */
 bool file_is_shareable(const char *path);
 
 /* Is path a database that is kept with a write-ahead log (SQLite file format,
    section 1.3.3)?  *is_there: false when there is none, or an empty one.  Before
    this process opens it with SQLite, whose locks would be gone afterwards. */
 bool file_has_wal_format(const char *path, bool *is_there);
+
+/* What people call the file system that holds path, such as "ext4", as far as
+   that is known here, else its type as "0x1234".  NUL-terminated, cut at n. */
+void file_system_name(const char *path, char *name, size_t n);
 
 /* The absolute name of path, symbolic links resolved; the file need not exist,
    its folder must.  Caller frees it with free().  RC_LOG, RC_NOMEM. */

@@ -37,7 +37,8 @@
 	X(tip) \
 	X(log_reader) \
 	X(log_writer) \
-	X(log_retain)
+	X(log_retain) \
+	X(log_fitness)
 
 #define X(name) extern CU_TestInfo test_##name[];
 TEST_SUITES(X)

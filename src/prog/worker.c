@@ -6,6 +6,7 @@
 #include "prog/process.h"
 #include "transport/acceptor.h"
 #include "transport/arrivals.h"
+#include "transport/probe.h"
 #include "transport/responder.h"
 
 #include <sched.h>
@@ -58,6 +59,7 @@ stop(struct process *p)
 	acceptors_stop(w->acceptors);
 	w->acceptors = NULL;
 	process_run_tasks(p); /* what the acceptors handed over last */
+	probe_end_all(&p->server);
 	hub_drain(p->server.hub);
 	process_end_within(p, STOP_MS);
 }
@@ -88,6 +90,7 @@ take_down(struct worker *w)
 {
 	acceptors_stop(w->acceptors);
 	tipkeeper_free(w->tip);
+	probe_end_all(&w->process.server);
 	arrivals_free(w->process.server.arrivals);
 	process_close(&w->process);
 }

@@ -24,7 +24,11 @@
 	X(last_event_id, "HTTP_LAST_EVENT_ID") \
 	X(origin,        "HTTP_ORIGIN") \
 	X(host,          "HTTP_HOST") \
-	X(client,        "REMOTE_ADDR")
+	X(client,        "REMOTE_ADDR") \
+	X(web_root,      "DOCUMENT_ROOT") \
+	X(web_server,    "SERVER_SOFTWARE") \
+	X(protocol,      "SERVER_PROTOCOL") \
+	X(https,         "HTTPS")
 
 struct request {
 	struct outlet outlet;

@@ -21,6 +21,7 @@ static const struct route {
     {"/status", false, false, status_serve},
     {"/metrics", false, false, metrics_serve},
     {"/channels", false, false, channels_serve},
+    {"/doctor", true, false, doctor_serve},
 };
 
 #define N_ROUTES (sizeof routes / sizeof routes[0])
@@ -85,7 +86,7 @@ router_serve(struct server *s, struct request *rq, enum rc rc,
 	else if (r == NULL)
 		answer_problem(s, rq, RC_MISSING, "There is nothing at this "
 		    "path. Try publish, poll, longpoll, events, stream, status, "
-		    "metrics or channels.");
+		    "metrics, channels or doctor.");
 	else if (request_is(rq, "OPTIONS"))
 		answer_options(s, rq, r);
 	else if (!is_method(rq, r))

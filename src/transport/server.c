@@ -142,5 +142,6 @@ server_is_quiet(struct server *s)
 	pthread_mutex_unlock(&s->lock);
 	hub_figures(s->hub, &f);
 	return !has_tasks && f.held == 0 && outbox_count(s->box) == 0 &&
+	    atomic_load(&s->probes.count) == 0 &&
 	    atomic_load(&s->publishing) == 0 && atomic_load(&s->working) == 0;
 }

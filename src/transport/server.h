@@ -30,6 +30,14 @@ struct server_counters {
 	_Atomic uint64_t requests, published, refused, degraded, dropped;
 };
 
+/* The doctor's held answers (transport/probe.h). */
+struct probe;
+struct probes {
+	struct probe *list;             /* the loop's */
+	bool is_over;
+	_Atomic uint32_t count;
+};
+
 struct server {
 	const struct options *options;
 	struct store *store;
@@ -37,6 +45,7 @@ struct server {
 	struct outbox *box;
 	struct arrivals *arrivals;
 	struct ratelimit *ratelimit;
+	struct probes probes;
 	struct server_counters count;
 	int64_t started_ms;             /* Unix time */
 	bool is_single;                 /* CGI: ends after one request */

@@ -17,5 +17,6 @@ technique_fn stream_serve;
 technique_fn status_serve;
 technique_fn metrics_serve;
 technique_fn channels_serve;
+technique_fn doctor_serve;      /* rest: "", "ping", "stream" or "hold" */
 
 #endif

@@ -105,6 +105,12 @@ log_head(struct db *db, struct log_tip *tip, struct err *e)
 	return RC_OK;
 }
 
+uint64_t
+log_message_bytes(const struct log *l)
+{
+	return l->o.message_bytes;
+}
+
 const char *
 log_path(const struct log *l)
 {
@@ -238,6 +244,24 @@ write_meta(struct log *l, struct db *db, const uint32_t *lost, struct err *e)
 	return db_exec(db, text, e);
 }
 
+/* A guest's limits are the log's own. */
+static enum rc
+adopt_limits(struct log *l, struct db *db, struct err *e)
+{
+	int64_t message_bytes, dedupe_ms;
+	enum rc rc;
+
+	rc = db_int(db, "SELECT message_bytes FROM meta", &message_bytes, e);
+	if (rc == RC_OK)
+		rc = db_int(db, "SELECT dedupe_ms FROM meta", &dedupe_ms, e);
+	if (rc == RC_OK) {
+		l->o.message_bytes = (uint64_t)message_bytes;
+		l->o.dedupe_ms = (uint64_t)dedupe_ms;
+		l->o.is_guest = false; /* from now on they are known */
+	}
+	return rc;
+}
+
 static enum rc
 settle_meta(struct log *l, struct db *db, int wake_fd, struct err *e)
 {
@@ -281,11 +305,12 @@ establish_locked(struct log *l, int wake_fd, struct err *e)
 {
 	struct file_id now;
 	enum rc rc = RC_OK;
+	bool is_there = file_identify(l->path, &now);
 
-	if (!file_identify(l->path, &now))
-		rc = file_create(l->path, e);
-	else
+	if (is_there)
 		drop_stale_wal(l, now);
+	else
+		rc = file_create(l->path, e);
 	db_close(&l->keeper);
 	atomic_store(&l->is_back, false);
 	if (rc == RC_OK)
@@ -296,6 +321,8 @@ establish_locked(struct log *l, int wake_fd, struct err *e)
 		rc = choose_journal(l, &l->keeper, e);
 	if (rc == RC_OK)
 		rc = schema_ensure(&l->keeper, &schema_current, e);
+	if (rc == RC_OK && is_there && l->o.is_guest)
+		rc = adopt_limits(l, &l->keeper, e);
 	if (rc == RC_OK)
 		rc = settle_meta(l, &l->keeper, wake_fd, e);
 	if (rc != RC_OK) {

@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/slice.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum log_durability {
@@ -41,6 +42,10 @@ struct log_options {
 	const struct log_retain *retain;        /* first match wins; borrowed */
 	size_t n_retain;
 	uint32_t retain_step;           /* most rows one deleting step takes */
+	bool is_guest;                  /* takes message_bytes and dedupe_ms from
+	                                   a log that is there already, instead of
+	                                   giving it these: for tools, which may
+	                                   not know what the site has set */
 };
 
 struct log;
@@ -75,6 +80,9 @@ void log_close(struct log *l);
  * a WAL of its own: made by VACUUM INTO or .backup.)
  */
 uint32_t log_epoch(const struct log *l);
+
+/* Most bytes of one message's data. */
+uint64_t log_message_bytes(const struct log *l);
 
 /* Where the log lies, as an absolute name.  Borrowed until log_close. */
 const char *log_path(const struct log *l);

@@ -773,6 +773,41 @@ want_of_memory_stores_nothing(void)
 	fixture_fini(&f);
 }
 
+/* A tool that was only told where the log lies. */
+static void
+guest_takes_the_limits_of_the_log(void)
+{
+	struct fixture f;
+
+	fixture_init(&f);
+	f.o.message_bytes = 5000;
+	f.o.dedupe_ms = 777000;
+	fixture_open(&f);
+	fixture_close(&f);
+	f.o.message_bytes = 10;
+	f.o.dedupe_ms = 20;
+	f.o.is_guest = true;
+	fixture_open(&f);
+	CU_ASSERT_EQUAL(log_message_bytes(f.log), 5000);
+	CU_ASSERT_EQUAL(fixture_int(&f, "SELECT message_bytes FROM meta"), 5000);
+	CU_ASSERT_EQUAL(fixture_int(&f, "SELECT dedupe_ms FROM meta"), 777000);
+	fixture_fini(&f);
+}
+
+static void
+guest_gives_a_new_log_its_own_limits(void)
+{
+	struct fixture f;
+
+	fixture_init(&f);
+	f.o.message_bytes = 5000;
+	f.o.is_guest = true;
+	fixture_open(&f);
+	CU_ASSERT_EQUAL(log_message_bytes(f.log), 5000);
+	CU_ASSERT_EQUAL(fixture_int(&f, "SELECT message_bytes FROM meta"), 5000);
+	fixture_fini(&f);
+}
+
 CU_TestInfo test_log_writer[] = {
     {"messages_get_adjacent_seqs_in_order",
         messages_get_adjacent_seqs_in_order},
@@ -806,5 +841,8 @@ CU_TestInfo test_log_writer[] = {
         wal_in_use_gets_its_length_beforehand},
     {"wal_begins_anew_while_messages_keep_coming",
         wal_begins_anew_while_messages_keep_coming},
+    {"guest_takes_the_limits_of_the_log", guest_takes_the_limits_of_the_log},
+    {"guest_gives_a_new_log_its_own_limits",
+        guest_gives_a_new_log_its_own_limits},
     CU_TEST_INFO_NULL,
 };

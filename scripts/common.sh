@@ -24,6 +24,10 @@ fcgid,check  libapache2-mod-fcgid  /usr/lib/apache2/modules/mod_fcgid.so
 nginx,check  nginx            nginx
 demo,check   sqlite3          sqlite3
 demo,check   curl             curl
+check        dpkg-dev         dpkg-buildpackage
+check        debhelper        dh
+check        lintian          lintian
+check        debootstrap      debootstrap
 check        libcunit1-dev    CUnit/CUnit.h
 check        spawn-fcgi       spawn-fcgi
 check        nodejs           node

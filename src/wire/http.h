@@ -28,10 +28,10 @@ bool http_wants_html(struct slice accept);
    take it off what comes back: a tag with that suffix names etag as well. */
 bool http_etag_matches(struct slice if_none_match, struct slice etag);
 
-/* RC_OK if target is a path on this site that is safe in a Location header:
-   begins with one '/', then neither '/' nor '\\'; no control characters, no
-   backslash anywhere, no space, valid UTF-8, at most 2,000 bytes.  Else
-   RC_BAD. */
+/* RC_OK if target is a relative reference (RFC 3986, 4.2) that stays on this
+   site and is safe in a Location header: it has no scheme, doesn't begin with
+   "//", isn't empty; no control characters, no backslash anywhere, no space,
+   valid UTF-8, at most 2,000 bytes.  Else RC_BAD. */
 enum rc http_redirect_check(struct slice target, struct err *e) MUST_CHECK;
 
 /* Appends target, what may not stand in a URI percent-encoded: bytes above

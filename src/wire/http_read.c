@@ -197,17 +197,31 @@ http_etag_matches(struct slice if_none_match, struct slice etag)
 	return false;
 }
 
+/* True if target begins with a scheme (RFC 3986, 4.2): ':' before the first of
+   what ends a segment. */
+static bool
+has_scheme(struct slice target)
+{
+	for (size_t i = 0; i < target.n; i++) {
+		if (target.p[i] == ':')
+			return true;
+		if (strchr("/?#", target.p[i]) != NULL)
+			break;
+	}
+	return false;
+}
+
 enum rc
 http_redirect_check(struct slice target, struct err *e)
 {
 	if (target.n > REDIRECT_MAX_BYTES)
 		return err_set(e, RC_BAD, "redirect is over %d bytes",
 		    REDIRECT_MAX_BYTES);
-	if (target.n == 0 || target.p[0] != '/' ||
-	    (target.n > 1 && target.p[1] == '/'))
+	if (target.n == 0 || slice_starts(target, SLICE("//")) ||
+	    has_scheme(target))
 		return err_set(e, RC_BAD,
-		    "redirect must be a path on this site: it begins with"
-		    " one '/'");
+		    "redirect must be a place on this site: /a/path, or a path"
+		    " relative to that of publish, such as ../page.html");
 	if (utf8_before_control(target) != target.n)
 		return err_set(e, RC_BAD,
 		    "redirect holds a control character or invalid UTF-8"

@@ -18,14 +18,17 @@ check_location(struct slice target)
 {
 	struct err e;
 	struct buf b;
+	size_t segment = 0;
 
 	buf_init(&b, 0);
 	http_add_location(&b, target);
 	for (size_t i = 0; i < b.n; i++)
 		CHECK(b.p[i] > ' ' && b.p[i] < 0x7f && b.p[i] != '\\');
 	if (http_redirect_check(target, &e) == RC_OK) {
-		CHECK(b.p[0] == '/');
-		CHECK(b.n == 1 || b.p[1] != '/');
+		CHECK(b.n > 0 && !slice_starts(buf_slice(&b), SLICE("//")));
+		while (segment < b.n && strchr("/?#", b.p[segment]) == NULL)
+			segment++;
+		CHECK(memchr(b.p, ':', segment) == NULL);
 	}
 	buf_fini(&b);
 }

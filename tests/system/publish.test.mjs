@@ -502,6 +502,19 @@ describe('publishing', { timeout: ms(120000) }, () => {
 				multipart({ channel, data: 'x', redirect: '/' }))).status, 303);
 		});
 
+	test('a redirect may be relative to the address that was posted to',
+		async () => {
+			const channel = fresh('a/b');
+			const posted = new URL(`${demo.base}/publish/${channel}`, demo.url);
+			for (const redirect of ['../../../../page.html', './', '?a=b:c']) {
+				const answer = await post(demo, `/publish/${channel}`, FORM,
+					form({ data: 'x', redirect }));
+				assert.equal(answer.status, 303, answer.text);
+				assert.equal(new URL(answer.headers.location, posted).href,
+					new URL(redirect, posted).href);
+			}
+		});
+
 	test('a redirect never leaves the site and never adds a header',
 		async () => {
 			const evil = ['//evil.example/', 'https://evil.example/',
@@ -512,7 +525,9 @@ describe('publishing', { timeout: ms(120000) }, () => {
 				'evil.example', '/a\r\nSet-Cookie: a=b', '/a\nX-Evil: 1',
 				'/a\rX-Evil: 1', '/a\0b', '@evil.example', '//',
 				'/%09/evil.example\r\n\r\n<script>', '/.//evil.example',
-				'/..//evil.example', '/\u2028/evil.example'];
+				'/..//evil.example', '/\u2028/evil.example',
+				'..//evil.example', './/evil.example', '\\/evil.example',
+				':80/', 'a:b', 'HTTP:evil.example', 'http&colon;//evil.example'];
 			const site = new URL(demo.url).origin;
 			for (const redirect of evil) {
 				const channel = fresh();

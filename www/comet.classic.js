@@ -33,7 +33,8 @@
 /* What options may change.  Times are in ms, here and below. */
 const DEFAULTS = {
 	transports: ["ws", "sse", "longpoll", "poll"], /* the best first */
-	tip: "/comet-tip",    /* the tip file's address; false: there is none */
+	tip: "comet-tip",     /* the tip file's address, from that of the program;
+	                         false: there is none */
 	share: true,          /* one connection for all tabs of the site */
 	pollInterval: 3_000,
 	heartbeat: 25_000,    /* so much silence is death; a sign comes each 15 s */
@@ -1111,7 +1112,7 @@ class Comet extends EventTarget {
 
 		super();
 		if (all.tip)
-			all.tip = new URL(all.tip, url).href;
+			all.tip = new URL(all.tip, all.base).href;
 		this.#options = all;
 		this.#shared = share(all, this.#places,
 			(status) => this.#tell(status));

@@ -78,7 +78,8 @@ export interface CometError extends Error {
 export interface CometOptions {
 	/** In the order of preference; a single one is forced. */
 	transports?: Transport[];
-	/** The address of the tip file; false: there is none.  "/comet-tip" */
+	/** The address of the tip file, from that of the program on; false: there
+	    is none.  "comet-tip", beside the program */
 	tip?: string | false;
 	/** One connection for all tabs of the site, where the browser has Web
 	    Locks (https) and BroadcastChannel.  true */

@@ -210,7 +210,8 @@ class Site {
 	fetch = (owner, address, { signal, method = 'GET', body, headers } = {}) => {
 		const url = new URL(address);
 		const what = url.pathname.split('/').at(-1);
-		const request = { what, query: url.searchParams, method, body, headers,
+		const request = { what, path: url.pathname,
+			query: url.searchParams, method, body, headers,
 			at: this.clock.time, owner };
 		this.asked.push(request);
 		this.inFlight.add(request);
@@ -621,7 +622,7 @@ class Tab {
 	#isGone = false;
 	#late = [];
 
-	constructor(browser, { options = {}, since, url } = {}) {
+	constructor(browser, { base = '/comet', options = {}, since, url } = {}) {
 		const { clock, site } = browser;
 		const tab = this;
 		this.browser = browser;
@@ -710,7 +711,7 @@ class Tab {
 		this.window.Math = Object.create(Math, {
 			random: { value: () => site.random() } });
 		SCRIPT.runInContext(this.window);
-		this.comet = new this.window.Comet('/comet', options);
+		this.comet = new this.window.Comet(base, options);
 		this.told = [];
 		for (const name of ['state', 'transport', 'gap', 'error'])
 			this.comet.addEventListener(name, ({ detail }) =>
@@ -1104,6 +1105,21 @@ describe('the tip file', () => {
 			tab.follow('a', { since: '0' });
 			await clock.run(3500);
 			assert.equal(site.count(what), n);
+			tab.comet.close();
+		}
+	});
+
+	test('it stands beside the program', async () => {
+		for (const [base, expected] of [['/comet', '/comet-tip'],
+			['/comet/', '/comet-tip'], ['comet', '/pages/comet-tip'],
+			['/a/cometlog.fcgi', '/a/comet-tip']]) {
+			const { clock, site, browser } = world();
+			const tab = browser.tab({ base,
+				options: { transports: ['poll'] } });
+			tab.follow('a', { since: '0' });
+			await clock.run(3500);
+			const asked = site.asked.find((r) => r.what === 'comet-tip');
+			assert.equal(asked.path, expected);
 			tab.comet.close();
 		}
 	});

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Posts the figures of an imaginary site, once a second, for the demo's board:
 #
-#	scripts/board-feed.sh http://127.0.0.1:8080/
+#	scripts/board-feed.sh http://127.0.0.1:8080/comet
 #
 # One message on board/figures each time, such as
 # {"visitors":512,"orders":14,"answer":38,"load":0.72}: people on the site,
@@ -11,13 +11,13 @@ set -u
 
 usage()
 {
-	echo "usage: ${0##*/} URL-OF-THE-SITE" >&2
+	echo "usage: ${0##*/} URL-OF-THE-PROGRAM" >&2
 	exit 2
 }
 
 [ $# -eq 1 ] || usage
 case $1 in
-http://* | https://*) url=${1%/}/comet/publish/board/figures ;;
+http://* | https://*) url=${1%/}/publish/board/figures ;;
 *) usage ;;
 esac
 

@@ -2,6 +2,7 @@
 
 import { Comet } from "./comet.js";
 import { watchState } from "./render.js";
+import { BASE, TIP, showPlaces } from "./site.js";
 
 const CHANNEL = "board/figures";
 const SPAN_S = 120;
@@ -143,8 +144,7 @@ function onKey(event) {
 	draw();
 }
 
-for (const e of document.querySelectorAll(".origin"))
-	e.textContent = location.origin;
+showPlaces();
 byId("empty").hidden = false;
 board.addEventListener("pointermove", pointAt);
 board.addEventListener("pointerdown", pointAt);
@@ -152,7 +152,7 @@ board.addEventListener("pointerleave", comeBack);
 board.addEventListener("keydown", onKey);
 board.addEventListener("blur", comeBack);
 
-const comet = new Comet("/comet");
+const comet = new Comet(BASE, { tip: TIP });
 
 watchState(comet);
 comet.addEventListener("gap", () => byId("notice").textContent =

@@ -6,6 +6,7 @@
 
 import { Comet } from "./comet.js";
 import { element, gapNote, textOf, timeOf, watchState } from "./render.js";
+import { BASE, TIP } from "./site.js";
 
 const CHANNEL = "chat/lobby";
 const HISTORY = 50;
@@ -21,7 +22,7 @@ const form = byId("form");
 const nameField = byId("name");
 const textField = byId("text");
 
-const comet = new Comet("/comet", { publishTimeout: TELL_MS });
+const comet = new Comet(BASE, { tip: TIP, publishTimeout: TELL_MS });
 const unsent = new Map(); /* message id -> its row in the outbox */
 let sending = Promise.resolve();
 let isAtBottom = true;

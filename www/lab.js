@@ -2,6 +2,7 @@
 
 import { Plot } from "./plot.js";
 import { element, showState } from "./render.js";
+import { BASE, BASE_PATH, showPlaces } from "./site.js";
 import { techniques } from "./techniques.js";
 
 const CHANNEL = "lab/posts";
@@ -172,7 +173,7 @@ async function post() {
 	};
 
 	try {
-		const answer = await fetch("/comet/publish/" + CHANNEL, {
+		const answer = await fetch(`${BASE}/publish/${CHANNEL}`, {
 			method: "POST",
 			headers: { "Content-Type": "application/json" },
 			body: JSON.stringify(data),
@@ -197,7 +198,7 @@ async function newestCursor() {
 	for (;;) {
 		try {
 			const answer = await fetch(
-				`/comet/poll?channel=${CHANNEL}&limit=0`);
+				`${BASE}/poll?channel=${CHANNEL}&limit=0`);
 			return (await answer.json()).cursor;
 		} catch {
 			await new Promise((done) => setTimeout(done, RETRY_MS));
@@ -207,7 +208,10 @@ async function newestCursor() {
 
 /* The browser's own figures for what has a proper end. */
 function countPolling(lanes) {
-	const byPath = { "/comet/poll": lanes[0], "/comet/longpoll": lanes[1] };
+	const byPath = {
+		[BASE_PATH + "/poll"]: lanes[0],
+		[BASE_PATH + "/longpoll"]: lanes[1],
+	};
 
 	new PerformanceObserver((list) => {
 		for (const entry of list.getEntries())
@@ -244,8 +248,7 @@ async function begin() {
 		.forEach((lane) => lane.start()));
 }
 
-for (const e of document.querySelectorAll(".origin"))
-	e.textContent = location.origin;
+showPlaces();
 
 /* Not before the page has loaded, which it would not have as long as a frame
    in it goes on loading. */

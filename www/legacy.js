@@ -8,9 +8,10 @@
  *   socket.postMessage(text)                for send
  *   socket.disconnect()                     for close
  *
- * Sockets to /comet/ws speak plain text, as one expected then: postMessage
+ * Sockets to the program speak plain text, as one expected then: postMessage
  * publishes to the first channel= of the address, onread gets what was
- * published.  A script without type=module, to be loaded before the others.
+ * published.  Where the program is, <html data-comet="…"> says: /comet if it
+ * doesn't.  A script without type=module, to be loaded before the others.
  */
 (() => {
 	"use strict";
@@ -132,7 +133,9 @@
 	/* ---- the WebSocket of the drafts ---- */
 
 	const Today = window.WebSocket;
-	const speaksJson = (url) => url.pathname.endsWith("/comet/ws");
+	const program = document.documentElement.dataset.comet ?? "/comet";
+	const speaksJson = (url) => url.pathname ===
+		new URL(program + "/ws", document.baseURI).pathname;
 
 	window.WebSocket = class WebSocket extends Today {
 		#channel = null;

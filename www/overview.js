@@ -2,12 +2,13 @@
 
 import { Comet } from "./comet.js";
 import { element, gapNote, textOf, timeOf, watchState } from "./render.js";
+import { BASE, TIP, showPlaces } from "./site.js";
 
 const HISTORY = 20;
 const KEPT_ROWS = 100;
 
 const byId = (id) => document.getElementById(id);
-const comet = new Comet("/comet");
+const comet = new Comet(BASE, { tip: TIP });
 
 function row(message) {
 	const item = element("li", "message");
@@ -71,8 +72,7 @@ function addCopyButton(figure) {
 	figure.append(button);
 }
 
-for (const e of document.querySelectorAll(".origin"))
-	e.textContent = location.origin;
+showPlaces();
 document.querySelectorAll("figure").forEach(addCopyButton);
 byId("form").addEventListener("submit", submit);
 byId("feed").hidden = false;

@@ -13,6 +13,8 @@
  *   lane.is(state)          "connecting", "live" or "waiting"
  */
 
+import { BASE_PATH } from "./site.js";
+
 const CHANNEL = "lab/posts";
 const POLL_MS = 2_000;
 const HOLD_S = 25; /* but the first for a moment: do held answers come through? */
@@ -57,7 +59,7 @@ export const techniques = [
 ];
 
 function address(path, lane) {
-	return `/comet/${path}?channel=${CHANNEL}&since=${lane.cursor}`;
+	return `${BASE_PATH}/${path}?channel=${CHANNEL}&since=${lane.cursor}`;
 }
 
 /* Jittered, so that a server that restarts isn't met by all at once. */

@@ -186,7 +186,7 @@ describe('the overview', () => {
 
 	test('the techniques it links to all answer', async (t) => {
 		const page = await visit(t, '/');
-		const links = await page.locator('a[href^="/comet/"]')
+		const links = await page.locator('a[href^="comet/"]')
 			.evaluateAll((all) => all.map((a) => a.href));
 		assert.ok(links.length >= 8, `${links}`);
 		await publish(demo, 'demo/links', 'to be read');
@@ -413,7 +413,7 @@ describe('the board', () => {
 	async (t) => {
 		const script = `${ROOT}/scripts/board-feed.sh`;
 		const parent = run('/bin/sh',
-			['-c', `"${script}" "${demo.url}" & echo $!; read end`],
+			['-c', `"${script}" "${at('comet')}" & echo $!; read end`],
 			{ input: null });
 		t.after(() => parent.child.kill());
 		const pid = Number(await until(() => parent.stdout.trim()));

@@ -40,6 +40,7 @@ tell_place(const struct place *p, char text[static 128])
 	case OPTIONS_DEFAULT:
 		snprintf(text, 128, "default");
 		return;
+	case OPTIONS_SHIPPED:
 	case OPTIONS_FILE:
 		snprintf(text, 128, "%.100s:%u", p->file, p->line);
 		return;
@@ -299,10 +300,10 @@ parse_line(struct options *o, const struct place *p, struct slice line,
 }
 
 enum rc
-options_parse_text(struct options *o, const char *name, struct slice text,
-    struct err *e)
+options_parse_text(struct options *o, enum option_source source,
+    const char *name, struct slice text, struct err *e)
 {
-	struct place p = {.source = OPTIONS_FILE, .file = name};
+	struct place p = {.source = source, .file = name};
 	enum rc rc = RC_OK;
 
 	if (slice_starts(text, SLICE("\xef\xbb\xbf")))

@@ -3,11 +3,11 @@
  * table is options.def; this reads values from text that the caller brings
  * (no I/O here) and writes the table down for --help and the man page.
  *
- * Sources by strength: defaults < file < environment < command line.  A weaker
- * source never replaces what a stronger one said, in whatever order they are
- * read; within one source the later value wins.  A list (retain, allow-origin)
- * grows within one source; a stronger source's list replaces the weaker's.
- * An empty value means none: no path, an empty list.
+ * Sources by strength: defaults < shipped file < file < environment < command
+ * line.  A weaker source never replaces what a stronger one said, in whatever
+ * order they are read; within one source the later value wins.  A list (retain,
+ * allow-origin) grows within one source; a stronger source's list replaces the
+ * weaker's.  An empty value means none: no path, an empty list.
  *
  * Values: bytes take K, M, G (or KiB, MiB, GiB); times take ms, s, m, h, d.
  *
@@ -61,6 +61,7 @@ enum option_kind {
 
 enum option_source {
 	OPTIONS_DEFAULT,
+	OPTIONS_SHIPPED,        /* a file that comes with the program */
 	OPTIONS_FILE,
 	OPTIONS_ENVIRONMENT,
 	OPTIONS_COMMAND_LINE,
@@ -105,10 +106,11 @@ void options_fini(struct options *o);
 
 /* The text of a configuration file: lines "name = value"; '#' begins a comment
    at the start of a line or after white space; values may stand in double
-   quotes.  name: the file's, for the error text, and its folder is the one that
-   relative names of files are meant from. */
-enum rc options_parse_text(struct options *o, const char *name,
-    struct slice text, struct err *e) MUST_CHECK;
+   quotes.  source: OPTIONS_SHIPPED or OPTIONS_FILE.  name: the file's, for the
+   error text, and its folder is the one that relative names of files are meant
+   from. */
+enum rc options_parse_text(struct options *o, enum option_source source,
+    const char *name, struct slice text, struct err *e) MUST_CHECK;
 
 /* A NULL-ended environment.  COMETLOG_MESSAGE_BYTES is message-bytes; a list's
    entries stand between ';'.  An unknown COMETLOG_ name is RC_CONFIG. */

@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define CONFIG_NAME "cometlog.conf"
 #define LOG_NAME "cometlog.db"
 
 /* For Apache 2.4, 2.2, and for hosts where the module has been left out. */
@@ -27,27 +26,39 @@ no_memory(struct err *e)
 }
 
 enum rc
-folder_find_config(char **path, struct err *e)
+folder_file(const char *folder, const char *name, char **path, struct err *e)
 {
-	char *self = realpath("/proc/self/exe", NULL), *slash;
-
-	*path = NULL;
-	slash = self == NULL ? NULL : strrchr(self, '/');
-	if (slash == NULL) {
-		free(self);
-		return RC_OK;
-	}
-	*slash = 0;
-	if (asprintf(path, "%s/" CONFIG_NAME, self) < 0)
+	if (asprintf(path, "%s/%s", folder, name) < 0) {
 		*path = NULL;
-	free(self);
-	if (*path == NULL)
 		return no_memory(e);
+	}
 	if (access(*path, F_OK) != 0) {
 		free(*path);
 		*path = NULL;
 	}
 	return RC_OK;
+}
+
+enum rc
+folder_find(char **folder, struct err *e)
+{
+	char *self = realpath("/proc/self/exe", NULL);
+	char *slash = self == NULL ? NULL : strrchr(self, '/'), *file = NULL;
+	enum rc rc = RC_OK;
+
+	*folder = NULL;
+	if (slash != NULL) {
+		*slash = 0;
+		rc = folder_file(self, FOLDER_SHIPPED, &file, e);
+		if (rc == RC_OK && file == NULL)
+			rc = folder_file(self, FOLDER_CONFIG, &file, e);
+	}
+	if (file != NULL)
+		*folder = self;
+	else
+		free(self);
+	free(file);
+	return rc;
 }
 
 /* A folder of ours, denied to the web server; true if it can be used. */
@@ -148,16 +159,15 @@ log_outside(const char *folder)
 }
 
 enum rc
-folder_choose_log(const char *config_path, char **log, struct err *e)
+folder_choose_log(const char *folder, char **log, struct err *e)
 {
-	const char *slash = strrchr(config_path, '/');
-	char *folder = strndup(config_path, (size_t)(slash - config_path));
 	char *data = NULL, *inside = NULL;
 	enum rc rc = RC_OK;
 
 	*log = NULL;
-	if (folder == NULL || asprintf(&data, "%s/data", folder) < 0 ||
-	    asprintf(&inside, "%s/" LOG_NAME, data) < 0) {
+	if (asprintf(&data, "%s/data", folder) < 0)
+		data = NULL;
+	if (data == NULL || asprintf(&inside, "%s/" LOG_NAME, data) < 0) {
 		inside = NULL;
 		rc = no_memory(e);
 	} else if (access(inside, F_OK) != 0) {
@@ -170,11 +180,10 @@ folder_choose_log(const char *config_path, char **log, struct err *e)
 		} else {
 			rc = err_set(e, RC_CONFIG, "the log needs a folder "
 			    "that this program can write: make %s writable for "
-			    "it, or set log = FILE in " CONFIG_NAME, data);
+			    "it, or set log = FILE in " FOLDER_CONFIG, data);
 		}
 	}
 	free(inside);
 	free(data);
-	free(folder);
 	return rc;
 }

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #define FILE_BYTES (1024 * 1024)
@@ -42,21 +43,53 @@ read_all(int fd, const char *path, struct buf *b, struct err *e)
 }
 
 static enum rc
-read_config(struct options *o, struct err *e)
+read_config(struct options *o, enum option_source source, const char *path,
+    struct err *e)
 {
 	struct buf b;
 	enum rc rc;
-	int fd = open(o->config, O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
-		return err_set(e, RC_CONFIG, "config %s: %s", o->config,
+		return err_set(e, RC_CONFIG, "config %s: %s", path,
 		    strerror(errno));
 	buf_init(&b, FILE_BYTES + PIECE_BYTES);
-	rc = read_all(fd, o->config, &b, e);
+	rc = read_all(fd, path, &b, e);
 	if (rc == RC_OK)
-		rc = options_parse_text(o, o->config, buf_slice(&b), e);
+		rc = options_parse_text(o, source, path, buf_slice(&b), e);
 	buf_fini(&b);
 	close(fd);
+	return rc;
+}
+
+static enum rc
+read_if_there(struct options *o, enum option_source source, const char *folder,
+    const char *name, struct err *e)
+{
+	char *path;
+	enum rc rc = folder_file(folder, name, &path, e);
+
+	if (rc == RC_OK && path != NULL)
+		rc = read_config(o, source, path, e);
+	free(path);
+	return rc;
+}
+
+/* What lies beside the program; nothing, where it is installed otherwise. */
+static enum rc
+read_folder(struct options *o, struct err *e)
+{
+	char *folder;
+	enum rc rc = folder_find(&folder, e);
+
+	if (rc != RC_OK || folder == NULL)
+		return rc;
+	rc = read_if_there(o, OPTIONS_SHIPPED, folder, FOLDER_SHIPPED, e);
+	if (rc == RC_OK)
+		rc = read_if_there(o, OPTIONS_FILE, folder, FOLDER_CONFIG, e);
+	if (rc == RC_OK && o->log == NULL)
+		rc = folder_choose_log(folder, &o->log, e);
+	free(folder);
 	return rc;
 }
 
@@ -65,21 +98,15 @@ settings_load(struct options *o, int argc, char *const *argv, char *const *env,
     struct err *e)
 {
 	enum rc rc = options_init(o, e);
-	bool is_beside = false;
 
 	if (rc == RC_OK && !is_cgi(env))
 		rc = options_parse_args(o, argc, argv, e);
 	if (rc != RC_OK || o->ask != OPTIONS_RUN)
 		return rc;
 	rc = options_parse_env(o, env, e);
-	if (rc == RC_OK && o->config == NULL) {
-		rc = folder_find_config(&o->config, e);
-		is_beside = o->config != NULL;
-	}
-	if (rc == RC_OK && o->config != NULL)
-		rc = read_config(o, e);
-	if (rc == RC_OK && is_beside && o->log == NULL)
-		rc = folder_choose_log(o->config, &o->log, e);
+	if (rc == RC_OK)
+		rc = o->config == NULL ? read_folder(o, e) :
+		    read_config(o, OPTIONS_FILE, o->config, e);
 	if (rc == RC_OK)
 		rc = options_check(o, e);
 	return rc;

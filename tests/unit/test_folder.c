@@ -49,11 +49,11 @@ is_there(const char *name)
 static void
 chooses(const char *folder, const char *expected)
 {
-	char config[256], path[256], *log = NULL;
+	char own[256], path[256], *log = NULL;
 
-	snprintf(config, sizeof config, "%s/%s/cometlog.conf", top, folder);
+	snprintf(own, sizeof own, "%s/%s", top, folder);
 	snprintf(path, sizeof path, "%s/%s", top, expected);
-	CU_ASSERT_EQUAL(folder_choose_log(config, &log, &e), RC_OK);
+	CU_ASSERT_EQUAL(folder_choose_log(own, &log, &e), RC_OK);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(log);
 	CU_ASSERT_STRING_EQUAL(log, path);
 	free(log);
@@ -131,7 +131,7 @@ name_that_only_looks_like_a_web_root_is_none(void)
 static void
 folder_that_cannot_be_made_is_told(void)
 {
-	char config[256], path[256], *log = NULL;
+	char own[256], path[256], *log = NULL;
 	FILE *f;
 
 	begin();
@@ -140,8 +140,8 @@ folder_that_cannot_be_made_is_told(void)
 	f = fopen(path, "w"); /* a file where the folder should be */
 	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
 	fclose(f);
-	snprintf(config, sizeof config, "%s/srv/live/cometlog.conf", top);
-	CU_ASSERT_EQUAL(folder_choose_log(config, &log, &e), RC_CONFIG);
+	snprintf(own, sizeof own, "%s/srv/live", top);
+	CU_ASSERT_EQUAL(folder_choose_log(own, &log, &e), RC_CONFIG);
 	CU_ASSERT_PTR_NULL(log);
 	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, path));
 	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "log = FILE"));
@@ -151,10 +151,28 @@ folder_that_cannot_be_made_is_told(void)
 static void
 without_a_file_beside_the_program_there_is_no_config(void)
 {
+	char *folder = NULL;
+
+	CU_ASSERT_EQUAL(folder_find(&folder, &e), RC_OK);
+	CU_ASSERT_PTR_NULL(folder);
+}
+
+static void
+file_is_found_only_where_it_is(void)
+{
 	char *path = NULL;
 
-	CU_ASSERT_EQUAL(folder_find_config(&path, &e), RC_OK);
+	begin();
+	make("live/cometlog.conf");
+	CU_ASSERT_EQUAL(folder_file(top, FOLDER_CONFIG, &path, &e), RC_OK);
 	CU_ASSERT_PTR_NULL(path);
+	strcat(top, "/live");
+	CU_ASSERT_EQUAL(folder_file(top, FOLDER_CONFIG, &path, &e), RC_OK);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(path);
+	CU_ASSERT_PTR_NOT_NULL(strstr(path, "/live/cometlog.conf"));
+	free(path);
+	*strrchr(top, '/') = 0;
+	end();
 }
 
 CU_TestInfo test_folder[] = {
@@ -166,6 +184,7 @@ CU_TestInfo test_folder[] = {
     {"name_that_only_looks_like_a_web_root_is_none",
 	name_that_only_looks_like_a_web_root_is_none},
     {"folder_that_cannot_be_made_is_told", folder_that_cannot_be_made_is_told},
+    {"file_is_found_only_where_it_is", file_is_found_only_where_it_is},
     {"without_a_file_beside_the_program_there_is_no_config",
 	without_a_file_beside_the_program_there_is_no_config},
     CU_TEST_INFO_NULL,

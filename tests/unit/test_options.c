@@ -35,7 +35,7 @@ env(const char *one)
 static enum rc
 file(const char *text)
 {
-	return options_parse_text(&o, "site.conf", slice_of(text), &e);
+	return options_parse_text(&o, OPTIONS_FILE, "site.conf", slice_of(text), &e);
 }
 
 /* The call failed with RC_CONFIG and a text that holds all of these. */
@@ -52,7 +52,7 @@ static void
 names_in_a_file_are_meant_from_its_folder(void)
 {
 	begin();
-	CU_ASSERT_EQUAL(options_parse_text(&o, "/srv/live/cometlog.conf",
+	CU_ASSERT_EQUAL(options_parse_text(&o, OPTIONS_FILE, "/srv/live/cometlog.conf",
 	    SLICE("log = data/cometlog.db\ntip-file = ../tip\n"
 	    "run-dir = /run/x\nsocket = s.sock\n"), &e), RC_OK);
 	CU_ASSERT_STRING_EQUAL(o.log, "/srv/live/data/cometlog.db");
@@ -240,6 +240,32 @@ every_source_order(void)
 }
 
 static void
+shipped_file_is_the_weakest(void)
+{
+	static const char shipped[] = "retry = 1s\nmax-held = 7\nfetches = 8\n"
+	    "retain = a age=1h\nretain = b age=1h\n";
+
+	for (int is_read_last = 0; is_read_last < 2; is_read_last++) {
+		begin();
+		if (is_read_last)
+			CU_ASSERT_EQUAL(file("retry=2s\nretain=c\n"), RC_OK);
+		CU_ASSERT_EQUAL(options_parse_text(&o, OPTIONS_SHIPPED,
+		    "defaults.conf", slice_of(shipped), &e), RC_OK);
+		if (!is_read_last)
+			CU_ASSERT_EQUAL(file("retry=2s\nretain=c\n"), RC_OK);
+		CU_ASSERT_EQUAL(env("COMETLOG_MAX_HELD=9"), RC_OK);
+		CU_ASSERT_EQUAL(o.retry_ms, 2000);
+		CU_ASSERT_EQUAL(o.max_held, 9);
+		CU_ASSERT_EQUAL(o.fetches, 8);
+		CU_ASSERT_EQUAL_FATAL(o.retain.n, 1);
+		CU_ASSERT_STRING_EQUAL(o.retain.item[0].pattern.p, "c");
+		options_fini(&o);
+	}
+	wrong(options_parse_text(&o, OPTIONS_SHIPPED, "defaults.conf",
+	    SLICE("retry = 5 s"), &e), "defaults.conf:1", "100 to 60000");
+}
+
+static void
 every_variable(void)
 {
 	begin();
@@ -339,7 +365,7 @@ hostile_text(void)
 
 		memcpy(cut, text, n);
 		begin();
-		(void)!options_parse_text(&o, "f", (struct slice){cut, n}, &e);
+		(void)!options_parse_text(&o, OPTIONS_FILE, "f", (struct slice){cut, n}, &e);
 		options_fini(&o);
 		free(cut);
 	}
@@ -348,12 +374,12 @@ hostile_text(void)
 			memcpy(copy, text, sizeof text);
 			copy[i] = (char)byte;
 			begin();
-			(void)!options_parse_text(&o, "f",
+			(void)!options_parse_text(&o, OPTIONS_FILE, "f",
 			    (struct slice){copy, sizeof text - 1}, &e);
 			options_fini(&o);
 		}
 	begin();
-	wrong(options_parse_text(&o, "f", SLICE("log = a\0b"), &e), "f:1: log",
+	wrong(options_parse_text(&o, OPTIONS_FILE, "f", SLICE("log = a\0b"), &e), "f:1: log",
 	    "control characters");
 	options_fini(&o);
 }
@@ -435,6 +461,8 @@ CU_TestInfo test_options[] = {
     {"a_socket_is_a_path_that_fits_or_a_numeric_address", sockets},
     {"errors_tell_where_and_what_would_be_right", texts_tell_what_is_right},
     {"a_weaker_source_never_replaces_a_stronger_one", every_source_order},
+    {"a_shipped_file_is_weaker_than_all_but_the_defaults",
+	shipped_file_is_the_weakest},
     {"unknown_variables_of_ours_are_wrong_others_are_not", every_variable},
     {"a_stronger_source_replaces_a_list_the_same_one_adds", lists},
     {"a_wrong_retain_rule_is_told_by_its_word", wrong_rules},

@@ -93,5 +93,5 @@ cp "$here/tell.sh" "$here/story.sh" "$root/root/"
 apart --net sh -c 'mount -t proc proc "$0/proc" &&
 	exec chroot "$0" bash /root/story.sh' "$root"
 status=$?
-[ -n "${KEEP-}" ] || rm -rf "$work"
+rm -rf "$work"
 exit $status

@@ -280,6 +280,23 @@ web_user_publishes_with_sql()
 		soon has sql own
 }
 
+# Then SQLite makes files in the log's folder as the web server's user, which the
+# services must be able to use as long as it has the log open.
+web_user_publishes_alone()
+{
+	stop_all
+	rm -f statements
+	mkfifo statements
+	as_web sqlite3 $log <statements &
+	exec 9>statements
+	echo "INSERT INTO publish(channel, data) VALUES ('sql', 'alone');" >&9
+	soon test -s $log-wal && start_all && soon has sql alone &&
+		publish sql after
+	set -- $?
+	exec 9>&-
+	return "$1"
+}
+
 # ---- the package comes and goes ----------------------------------------
 
 install_next()
@@ -329,6 +346,12 @@ start_all()
 	start_service cometlog && start_service cometlog-wsd
 }
 
+stop_all()
+{
+	stop_service cometlog
+	stop_service cometlog-wsd
+}
+
 check "the units are in order" units_hold
 check "the units leave little to attack" units_are_strict
 check "the units are enabled" units_are_enabled
@@ -343,20 +366,19 @@ done
 check "the web server's user is kept out of the log" web_user_is_kept_out
 check "a member of the group cometlog publishes with SQL" \
 	web_user_publishes_with_sql
+must "and also while the services are down" web_user_publishes_alone
 epoch=$(epoch)
 must "a higher version is installed over it" install_next
 check "requests wait while the program changes" restart_loses_nothing
 check "an upgrade keeps the log" same_log "$epoch"
 stop_web
-stop_service cometlog
-stop_service cometlog-wsd
+stop_all
 check "remove keeps the log" remove_keeps_the_log
 must "it can be installed again" apt-get -q install -y ./cometlog.deb
-start_all
-start_web apache2
+must "the services start again" start_all
+must "apache2 starts again" start_web apache2
 check "and goes on where it was" same_log "$epoch"
 stop_web
-stop_service cometlog
-stop_service cometlog-wsd
+stop_all
 check "purge leaves nothing" purge_leaves_nothing
 [ $failed = 0 ]

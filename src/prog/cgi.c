@@ -10,6 +10,30 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static ssize_t
+read_some(char *to, size_t n)
+{
+	ssize_t got;
+
+	do
+		got = read(STDIN_FILENO, to, n);
+	while (got < 0 && errno == EINTR);
+	return got;
+}
+
+/* A body that is too long: web servers listen to an answer only after they have
+   handed it all over.  Most they bound by themselves; this is for the rest. */
+static void
+pass_over(unsigned long long n)
+{
+	char bytes[16384];
+	ssize_t got = 1;
+
+	for (; n > 0 && got > 0; n -= (size_t)got)
+		got = read_some(bytes, n < sizeof bytes ? (size_t)n :
+		    sizeof bytes);
+}
+
 /* The body, as long as CONTENT_LENGTH says; RC_TOO_LARGE over the bound. */
 static enum rc
 read_body(const struct options *o, struct buf *b, struct err *e)
@@ -19,18 +43,17 @@ read_body(const struct options *o, struct buf *b, struct err *e)
 	ssize_t n = 1;
 	char *to;
 
-	if (want > o->body_bytes)
+	if (want > o->body_bytes) {
+		pass_over(want < 4 * o->body_bytes ? want : 4 * o->body_bytes);
 		return err_set(e, RC_TOO_LARGE, "The body is over %llu bytes. "
 		    "Send less in one request, or raise the option body-bytes.",
 		    (unsigned long long)o->body_bytes);
+	}
 	to = buf_room(b, (size_t)want);
 	if (want > 0 && to == NULL)
 		return err_set(e, RC_NOMEM, "no memory for the body");
 	while (b->n < want && n > 0) {
-		do
-			n = read(STDIN_FILENO, b->p + b->n,
-			    (size_t)want - b->n);
-		while (n < 0 && errno == EINTR);
+		n = read_some(b->p + b->n, (size_t)want - b->n);
 		if (n > 0)
 			b->n += (size_t)n;
 	}

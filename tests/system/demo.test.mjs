@@ -6,31 +6,10 @@ import net from 'node:net';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import {
-	DEMO, environment, fresh, freePort, history, isAlive, ms, newestCursor,
+	DEMO, descendants, environment, fresh, freePort, history, isAlive, ms, newestCursor,
 	openEvents, publish, remove, request, ROOT, run, runToEnd, startDemo,
 	temporaryFolder, until,
 } from './harness.mjs';
-
-/* Processes whose parents' chain leads to pid, and pid. */
-function descendants(pid) {
-	const parents = new Map();
-	for (const name of fs.readdirSync('/proc').filter((n) => /^\d+$/.test(n)))
-		try {
-			const stat = fs.readFileSync(`/proc/${name}/stat`, 'utf8');
-			parents.set(Number(name),
-				Number(stat.slice(stat.lastIndexOf(')') + 4).split(' ')[0]));
-		} catch {
-			continue;
-		}
-	const found = new Set([pid]);
-	for (let size = 0; size !== found.size;) {
-		size = found.size;
-		for (const [child, parent] of parents)
-			if (found.has(parent))
-				found.add(child);
-	}
-	return [...found];
-}
 
 const connects = (port) => new Promise((done) => {
 	const socket = net.connect(port, '127.0.0.1', () => {

@@ -218,6 +218,25 @@ function readIfThere(file) {
 	}
 }
 
+/* Processes whose parents' chain leads to pid, and pid. */
+export function descendants(pid) {
+	const parents = new Map();
+	for (const name of fs.readdirSync('/proc').filter((n) => /^\d+$/.test(n))) {
+		const stat = readIfThere(`/proc/${name}/stat`);
+		if (stat !== null)
+			parents.set(Number(name),
+				Number(stat.slice(stat.lastIndexOf(')') + 4).split(' ')[0]));
+	}
+	const found = new Set([pid]);
+	for (let size = 0; size !== found.size;) {
+		size = found.size;
+		for (const [child, parent] of parents)
+			if (found.has(parent))
+				found.add(child);
+	}
+	return [...found];
+}
+
 /* KiB of the process: its share of resident memory. */
 export function memoryKib(pid) {
 	const text = fs.readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
@@ -335,11 +354,12 @@ export const seenFrom = (demo, localAddress) =>
 
 /* Starts the demo with these options of the worker; it serves when this returns. */
 export async function startDemo({
-	workers = 2, options = {}, env = {}, state, port,
+	workers = 2, options = {}, env = {}, state, port, server,
 } = {}) {
 	const folder = state ?? temporaryFolder();
 	const args = ['--port', String(port ?? await freePort()),
-		'--state', folder, '--workers', String(workers)];
+		'--state', folder, '--workers', String(workers),
+		...server === undefined ? [] : ['--server', server]];
 	const job = run(DEMO, args, {
 		env: environment({ ...optionEnvironment(options), ...env }),
 		cwd: ROOT,

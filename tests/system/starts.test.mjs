@@ -319,6 +319,7 @@ describe('as a CGI program a worker', { timeout: ms(60000) }, () => {
 		server.close();
 		const seen = { web, child, text: '', isOver: false };
 		seen.ended = new Promise((done) => child.on('exit', done));
+		web.on('error', () => {});
 		web.on('data', (d) => { seen.text += d; });
 		web.on('end', () => { seen.isOver = true; });
 		return seen;

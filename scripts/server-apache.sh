@@ -71,7 +71,7 @@ server_conf()
 	Define COMETLOG_WSD_SOCKET "$wsd_socket"
 	DocumentRoot "\${COMETLOG_SITE}"
 	END
-	load_modules mpm_event authz_core dir env headers mime proxy \
+	load_modules mpm_event authz_core deflate dir env filter headers mime proxy \
 		proxy_http rewrite setenvif
 	echo "Include \"$top/apache/site.conf\""
 	echo "Include \"$top/apache/mpm_event.conf\""

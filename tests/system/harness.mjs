@@ -20,6 +20,7 @@ import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import zlib from 'node:zlib';
 
 export const SLOW = Number(process.env.COMETLOG_TEST_SLOW || 1);
 export const ms = (n) => n * SLOW;
@@ -412,7 +413,9 @@ export function request(demo, method, target, {
 	}), limit, `the answer to ${method} ${target.slice(0, 100)}`);
 }
 
-function answerOf(res, bytes) {
+function answerOf(res, sent) {
+	const bytes = sent.length > 0 &&
+		res.headers['content-encoding'] === 'gzip' ? zlib.gunzipSync(sent) : sent;
 	const answer = { status: res.statusCode, headers: res.headers, bytes,
 		text: bytes.toString('utf8'), json: undefined };
 	answer.bySite = answer.status === 400 &&

@@ -397,6 +397,7 @@ export function request(demo, method, target, {
 		const req = http.request({
 			host: '127.0.0.1', port: demo.port, path: target, method,
 			headers: { ...length, ...headers }, agent,
+			localAddress: demo.localAddress,
 		}, (res) => {
 			const parts = [];
 			res.on('data', (d) => parts.push(d));

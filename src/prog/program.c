@@ -91,6 +91,8 @@ program_main(const struct program *p, int argc, char **argv)
 		rc = p->serve_without(&o, &status, &e);
 	if (rc != RC_OK) {
 		fprintf(stderr, "%s: %s\n", p->name, e.text);
+		if (p->refuse != NULL)
+			p->refuse(&e);
 		status = EXIT_FAILURE;
 	}
 	options_fini(&o);

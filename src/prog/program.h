@@ -15,6 +15,9 @@ struct program {
 	   otherwise and returns RC_OK, or says RC_CONFIG. */
 	enum rc (*serve_without)(const struct options *o, int *status,
 	    struct err *e);
+	/* The settings are wrong, as e says, which has been reported: tells
+	   whoever asks, where it was started for such.  May be NULL. */
+	void (*refuse)(const struct err *e);
 	uint32_t stop_wait_ms;  /* for workers, until they are killed */
 };
 

@@ -182,6 +182,17 @@ function publishesAndReads(place) {
 	});
 }
 
+async function assertToldWhereWrong(host) {
+	await host.upload(bundle, 'wrong');
+	await host.write('wrong/cometlog/cometlog.conf', '# mine\nmax-hlod = 3s\n');
+	const answer = await get(host.copy('wrong'), '/poll', { channel: 'a' });
+	assert.equal(answer.status, 503, answer.text);
+	assert.match(answer.json.detail, / at cometlog\.conf:2; /);
+	assert.ok(!answer.text.includes(host.home));
+	assert.match(host.errors(),
+		/cometlog\.conf:2: max-hlod is not an option/);
+}
+
 /* ---- the hosts ---- */
 
 describe('the bundle itself', LIMIT, () => {
@@ -350,15 +361,9 @@ describe('a host with mod_fcgid', LIMIT, () => {
 		fs.rmSync(path.join(host.site, '.htaccess'));
 	});
 
-	test('settings that are wrong are told where the operator looks',
+	test('settings that are wrong are told, to strangers by their line',
 	async () => {
-		const { host } = place;
-		await host.upload(bundle, 'wrong');
-		await host.write('wrong/cometlog/cometlog.conf', 'max-hlod = 3s\n');
-		const answer = await get(host.copy('wrong'), '/poll',
-			{ channel: 'a' }, { limit: 60000 });
-		assert.ok(answer.status >= 500, String(answer.status));
-		assert.match(host.errors(), /cometlog\.conf:1: max-hlod is not an option/);
+		await assertToldWhereWrong(place.host);
 	});
 });
 
@@ -406,6 +411,10 @@ describe('a host with plain CGI', LIMIT, () => {
 			assert.equal((await lines.nextMessage()).data, text);
 		}
 		lines.close();
+	});
+
+	test('settings that are wrong are told there, too', async () => {
+		await assertToldWhereWrong(place.host);
 	});
 
 	test('two people chat', async (t) => {

@@ -18,6 +18,7 @@ build        libsqlite3-dev   sqlite3.h
 build        libwslay-dev     wslay/wslay.h
 build        zlib1g-dev       zlib.h
 build        libssl-dev       openssl/evp.h
+build        libcurl4-openssl-dev  curl/curl.h
 lighttpd,check  lighttpd      lighttpd
 apache,check apache2-bin      apache2
 fcgid,check  libapache2-mod-fcgid  /usr/lib/apache2/modules/mod_fcgid.so
@@ -58,7 +59,8 @@ is_there()
 
 	case $1 in
 	*.h)
-		for folder in /usr/include /usr/local/include; do
+		for folder in /usr/include /usr/local/include \
+			/usr/include/*-linux-gnu; do
 			[ -e "$folder/$1" ] && return 0
 		done
 		return 1 ;;

@@ -124,8 +124,9 @@ export async function ping(m) {
 }
 
 /* { bytes, type, status, firstMs, restMs, encoding }: when the first chunk was
-   whole, and when the line after it was there. */
-async function stream(bytes, type) {
+   whole, and when the line after it was there.  toEnd: lets it end by itself, so
+   that its place is free again. */
+async function stream(bytes, type, toEnd) {
 	const limit = new Limit(ANSWER);
 	const since = performance.now();
 	const result = { bytes, type };
@@ -140,8 +141,8 @@ async function stream(bytes, type) {
 			if (text.length >= bytes)
 				result.firstMs ??= elapsed(since);
 			if (text.includes("data: ", bytes))
-				result.restMs = elapsed(since);
-			return result.restMs === undefined;
+				result.restMs ??= elapsed(since);
+			return toEnd || result.restMs === undefined;
 		});
 	} catch {
 		/* what came until then counts */
@@ -155,7 +156,7 @@ export async function streams(m) {
 	m.streams = [];
 	for (const [bytes, type] of [[1024, "events"], [4096, "events"],
 		[65536, "events"], [4096, "html"]])
-		m.streams.push(await stream(bytes, type));
+		m.streams.push(await stream(bytes, type, type === "html"));
 }
 
 const LISTING = /Index of|cometlog/i;

@@ -38,7 +38,8 @@
 	X(log_reader) \
 	X(log_writer) \
 	X(log_retain) \
-	X(log_fitness)
+	X(log_fitness) \
+	X(findings)
 
 #define X(name) extern CU_TestInfo test_##name[];
 TEST_SUITES(X)

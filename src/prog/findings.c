@@ -1,0 +1,485 @@
+#include "prog/findings.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* What is sent 1.5 s apart and comes at least so far apart was not kept back. */
+#define APART_MS 500
+
+/* Of a limit that was found so much may be used. */
+#define SAFE(ms) ((ms) / 1000 * 3 / 4)
+
+/* Long polls that can't last so long are no better than polls. */
+#define SHORT_MS 5000
+
+#define MIB (1024 * 1024)
+#define CONFIG "cometlog.conf"
+#define HTACCESS ".htaccess, beside cometlog.fcgi"
+#define HANDLER "Options +ExecCGI\nAddHandler fcgid-script .fcgi"
+
+static struct finding *add(struct findings *f, const char *id,
+    enum findings_level level, const char *title, const char *fmt, ...)
+    PRINTF_LIKE(5, 6);
+static void fix(struct finding *x, const char *where, const char *fmt, ...)
+    PRINTF_LIKE(3, 4);
+
+static struct finding *
+add(struct findings *f, const char *id, enum findings_level level,
+    const char *title, const char *fmt, ...)
+{
+	struct finding *x = &f->item[f->n < FINDINGS_MAX - 1 ? f->n++ : f->n];
+	va_list args;
+
+	*x = (struct finding){.id = id, .level = level};
+	snprintf(x->title, sizeof x->title, "%s", title);
+	va_start(args, fmt);
+	vsnprintf(x->text, sizeof x->text, fmt, args);
+	va_end(args);
+	return x;
+}
+
+static void
+fix(struct finding *x, const char *where, const char *fmt, ...)
+{
+	va_list args;
+
+	x->where = where;
+	va_start(args, fmt);
+	vsnprintf(x->lines, sizeof x->lines, fmt, args);
+	va_end(args);
+}
+
+/* Of the program that was uploaded with its folder: its .htaccess decides. */
+static bool
+is_uploaded(const struct survey *s)
+{
+	size_t n = strlen(s->path);
+
+	return n > 4 && (strcmp(s->path + n - 4, ".cgi") == 0 ||
+	    (n > 5 && strcmp(s->path + n - 5, ".fcgi") == 0));
+}
+
+static bool
+is_server(const struct survey *s, const char *name)
+{
+	return strcasestr(s->server, name) != NULL ||
+	    strcasestr(s->facts.software, name) != NULL;
+}
+
+/* ---- is the program reached at all? ---- */
+
+static void
+judge_handed_out(struct findings *f, const struct survey *s)
+{
+	if (strncmp(s->sample, "\177ELF", 4) == 0 ||
+	    strstr(s->type, "octet-stream") != NULL)
+		fix(add(f, "reach", FINDINGS_FAULT,
+		    "The program is handed out, not run",
+		    "The web server sends the file itself: nobody told it that "
+		    ".fcgi is a program."), HTACCESS, HANDLER);
+	else
+		add(f, "reach", FINDINGS_FAULT, "Something else answers",
+		    "At %s there is another page. A rule of the site (one that "
+		    "sends everything to index.php, say) takes the address; let "
+		    "it leave Cometlog's out.", s->path);
+}
+
+static void
+judge_missing(struct findings *f, const struct survey *s)
+{
+	struct finding *x = add(f, "reach", FINDINGS_FAULT,
+	    is_uploaded(s) ? "The program is not there" :
+	    "The program is not mapped",
+	    "The web server knows nothing at %s (404).", s->path);
+
+	if (is_uploaded(s))
+		fix(x, HTACCESS, HANDLER);
+	else if (is_server(s, "lighttpd"))
+		fix(x, "on the server", "lighty-enable-mod cometlog\n"
+		    "systemctl restart lighttpd");
+	else if (is_server(s, "apache"))
+		fix(x, "on the server", "a2enconf cometlog\n"
+		    "systemctl restart apache2");
+}
+
+static void
+judge_failed(struct findings *f, const struct survey *s)
+{
+	struct finding *x = add(f, "reach", FINDINGS_FAULT,
+	    "The program could not be started",
+	    "The web server tried and failed (%ld). Its error log has the "
+	    "reason.%s", s->status, is_uploaded(s) ? " Mostly it is a "
+	    "permission: the program and its folder must be writable for you "
+	    "alone." : "");
+
+	if (is_uploaded(s))
+		fix(x, "by FTP or in a shell", "chmod 755 cometlog.fcgi\n"
+		    "chmod 755 .    # its folder");
+	else
+		fix(x, "on the server", "journalctl -u cometlog -n 20");
+}
+
+static void
+judge_detail(struct findings *f, const struct survey *s)
+{
+	if (strstr(s->detail, "option doctor") != NULL)
+		fix(add(f, "reach", FINDINGS_NOTE, "The doctor is switched off",
+		    "The program answers, but does not let itself be measured."),
+		    CONFIG, "doctor = on");
+	else if (s->status == 404)
+		add(f, "reach", FINDINGS_NOTE, "The program is an older one",
+		    "It answers, but knows nothing of the doctor. Update it.");
+	else
+		add(f, "reach", FINDINGS_FAULT, "The program has trouble",
+		    "It runs and says: %s", s->detail);
+}
+
+static void
+judge_reach(struct findings *f, const struct survey *s)
+{
+	if (s->status == 0)
+		add(f, "reach", FINDINGS_FAULT, "No answer at all", "%s.",
+		    s->error);
+	else if (s->detail[0] != 0)
+		judge_detail(f, s);
+	else if (s->status == 200)
+		judge_handed_out(f, s);
+	else if (s->status == 404)
+		judge_missing(f, s);
+	else if (s->status == 401)
+		add(f, "reach", FINDINGS_FAULT, "A password is asked for",
+		    "The web server wants one for the program's address.");
+	else if (s->status >= 300 && s->status < 400)
+		add(f, "reach", FINDINGS_FAULT, "It is somewhere else",
+		    "The web server sends on to another address (%ld); give "
+		    "that one, with https:// perhaps.", s->status);
+	else if (s->status == 403)
+		fix(add(f, "reach", FINDINGS_FAULT,
+		    "The web server refuses to run the program",
+		    "It answers 403: programs may not run there, or the file may "
+		    "not be read."), HTACCESS, HANDLER);
+	else if (s->status == 502 || s->status == 503 || s->status == 504)
+		fix(add(f, "reach", FINDINGS_FAULT,
+		    "The program does not answer the web server",
+		    "It does not run, or its socket is not where the web server "
+		    "looks (%ld).", s->status), "on the server",
+		    "systemctl status cometlog\nls -l /run/cometlog/worker.sock");
+	else if (s->status == 508)
+		fix(add(f, "reach", FINDINGS_FAULT, "The host's limit is reached",
+		    "As many requests as it allows are running now (508)."),
+		    CONFIG, "site-requests = 20\nsite-reserve = 12");
+	else
+		judge_failed(f, s);
+}
+
+/* ---- the program and its place ---- */
+
+static void
+judge_gateway(struct findings *f, const struct survey *s)
+{
+	const struct survey_facts *a = &s->facts;
+
+	if (strcmp(a->gateway, "fastcgi") == 0)
+		add(f, "gateway", FINDINGS_GOOD, "The program is reached",
+		    "Cometlog %s runs as a FastCGI program under %s and answers "
+		    "in %u ms, by %s.", a->version, a->software[0] != 0 ?
+		    a->software : "a web server without a name", s->ping_ms,
+		    s->protocol);
+	else
+		fix(add(f, "gateway", FINDINGS_NOTE,
+		    "The program is reached, as plain CGI",
+		    "Cometlog %s is started anew for each request (%u ms). That "
+		    "works; FastCGI is several times quicker. If the host has "
+		    "mod_fcgid, this line is enough:", a->version, s->ping_ms),
+		    HTACCESS, "AddHandler fcgid-script .fcgi");
+}
+
+static void
+judge_log(struct findings *f, const struct survey_facts *a)
+{
+	bool is_wal = strcmp(a->journal, "wal") == 0;
+
+	if (is_wal && !a->is_fit_for_wal)
+		fix(add(f, "log", FINDINGS_FAULT,
+		    "The log's file system can't carry it",
+		    "The log is written ahead (WAL) on %s, where processes can't "
+		    "share memory: messages may get lost.", a->file_system),
+		    CONFIG, "journal = rollback");
+	else if (!a->has_locks)
+		fix(add(f, "log", FINDINGS_FAULT,
+		    "The log's file system has no locks",
+		    "On %s two processes can write at the same time without "
+		    "noticing.", a->file_system), CONFIG,
+		    "log = /another/place/cometlog.db");
+	else if (is_wal || !a->is_fit_for_wal)
+		add(f, "log", is_wal ? FINDINGS_GOOD : FINDINGS_NOTE, is_wal ?
+		    "The log lies well" : "The log is written by rollback",
+		    "It is on %s%s.", a->file_system, is_wal ?
+		    ", with locks and shared memory, written ahead (WAL)" :
+		    ", where no write-ahead log is possible");
+	else
+		fix(add(f, "log", FINDINGS_NOTE, "The log is written by rollback",
+		    "It is on %s, which could carry a write-ahead log; that is "
+		    "quicker.", a->file_system), CONFIG, "journal = auto");
+	if (a->free_bytes < UINT64_C(100) * MIB)
+		fix(add(f, "space", FINDINGS_CHANGE, "Little room is left",
+		    "%llu MiB are free where the log lies.",
+		    (unsigned long long)a->free_bytes / MIB), CONFIG,
+		    "retain = ** age=7d bytes=20M");
+}
+
+static void
+judge_files(struct findings *f, const struct survey *s)
+{
+	size_t i;
+
+	for (i = 0; i < SURVEY_FILES && !s->file[i].is_open; i++)
+		continue;
+	if (i == SURVEY_FILES)
+		add(f, "exposed", FINDINGS_GOOD, "The log can't be fetched",
+		    "%s and its like are refused%s.", s->file[1].path,
+		    s->facts.is_in_web_root ?
+		    ", though they lie below what the web server serves" : "");
+	else if (is_server(s, "nginx") || is_server(s, "lighttpd"))
+		fix(add(f, "exposed", FINDINGS_FAULT, "Anybody can fetch the log",
+		    "The web server hands out %s. Deny it:", s->file[i].path),
+		    "the web server's configuration", "%s",
+		    is_server(s, "nginx") ? "location ~ (/data/|"
+		    "/cometlog\\.conf$|\\.db) {\n    deny all;\n}" :
+		    "$HTTP[\"url\"] =~ \"(/data/|/cometlog\\.conf$|\\.db)\" {\n"
+		    "    url.access-deny = ( \"\" )\n}");
+	else
+		fix(add(f, "exposed", FINDINGS_FAULT, "Anybody can fetch the log",
+		    "The web server hands out %s. Deny it:", s->file[i].path),
+		    ".htaccess, in the folder of the log", "Require all denied");
+}
+
+/* ---- streams ---- */
+
+static bool
+is_prompt(const struct survey_stream *a)
+{
+	return a->status == 200 && a->first_ms > 0 &&
+	    a->rest_ms > a->first_ms + APART_MS;
+}
+
+static bool
+is_flowing(const struct survey *s)
+{
+	size_t i;
+
+	for (i = 0; i < SURVEY_STREAMS; i++)
+		if (!is_prompt(&s->stream[i]))
+			return false;
+	return true;
+}
+
+static void
+fix_buffer(struct finding *x, const struct survey *s)
+{
+	if (is_uploaded(s))
+		return; /* the host's choice */
+	if (is_server(s, "lighttpd"))
+		fix(x, "lighttpd, where /comet is mapped",
+		    "server.stream-response-body = 2");
+	else if (is_server(s, "nginx"))
+		fix(x, "nginx, in the location of /comet",
+		    "fastcgi_buffering off;\n"
+		    "proxy_buffering off;    # if it is a proxy");
+	else if (is_server(s, "apache"))
+		fix(x, "Apache, mod_proxy_fcgi; for mod_fcgid: "
+		    "FcgidOutputBufferSize 0", "ProxyPass \"unix:/run/cometlog/"
+		    "worker.sock|fcgi://cometlog/\" flushpackets=on");
+}
+
+static void
+judge_streams(struct findings *f, const struct survey *s)
+{
+	const struct survey_stream *large = &s->stream[SURVEY_STREAMS - 1];
+
+	if (s->stream[0].status != 200)
+		add(f, "streams", FINDINGS_NOTE, "Streams could not be measured",
+		    "The place for a held answer was refused (%ld).",
+		    s->stream[0].status);
+	else if (is_flowing(s))
+		add(f, "streams", FINDINGS_GOOD, "Streams arrive at once",
+		    "Pieces of 1, 4 and 64 KiB were here within %u ms, long "
+		    "before the end of their answers.", large->first_ms);
+	else
+		fix_buffer(add(f, "streams", is_uploaded(s) ? FINDINGS_NOTE :
+		    FINDINGS_CHANGE, "Something keeps streams back",
+		    "%s: a buffer in the web server or in front of it. Pages use "
+		    "long polling, where each message is an answer of its "
+		    "own.%s", is_prompt(large) ? "Small pieces wait until there "
+		    "is more" : "Nothing of an answer arrives before its end",
+		    is_uploaded(s) ? " On shared hosting that is the host's "
+		    "choice." : ""), s);
+	if (is_flowing(s) && s->page.status == 200 && !is_prompt(&s->page))
+		fix(add(f, "gzip", FINDINGS_CHANGE,
+		    "Compression keeps pages back", "A page that comes in pieces "
+		    "arrives only at its end, which stops script streaming and "
+		    "no other technique."), ".htaccess", "SetEnvIf Request_URI "
+		    "\"/(events|stream)/?$\" no-gzip no-brotli");
+}
+
+/* ---- how many, and how long ---- */
+
+static void
+judge_held(struct findings *f, const struct survey *s)
+{
+	char title[96];
+	struct finding *x;
+	unsigned half = (s->held + 1) / 2;
+
+	if (!s->has_wait && s->held_status == 0) {
+		snprintf(title, sizeof title, "%u answers are held at a time, "
+		    "and nothing waits", s->held);
+		add(f, "held", FINDINGS_GOOD, title, "Meanwhile the program "
+		    "answers in %u ms.", s->held_ping_ms);
+	} else if (s->held_status == 503) {
+		snprintf(title, sizeof title, "%u answers are held for one "
+		    "visitor", s->held);
+		add(f, "held", FINDINGS_GOOD, title, "More are refused by the "
+		    "program's own bounds (doctor-probes, client-held, "
+		    "site-requests), as they should be.");
+	} else {
+		snprintf(title, sizeof title, "Only %u answers are held at a "
+		    "time", s->held);
+		x = add(f, "held", FINDINGS_CHANGE, title, s->has_wait ?
+		    "The next one waited. While so many pages are open, the site "
+		    "stands still. Tell the program how many requests it may "
+		    "use, and it keeps some free:" : "The next one was refused, "
+		    "as everything else of the site would be. Keep well below "
+		    "that:");
+		fix(x, CONFIG, "site-requests = %u\nsite-reserve = %u",
+		    s->held < 2 ? 2 : s->held, half < 1 ? 1 : half);
+	}
+}
+
+static void
+judge_silent(struct findings *f, const struct survey *s)
+{
+	const struct survey_life *a = &s->silent;
+	uint32_t most = SAFE(a->lived_ms) < 1 ? 1 : SAFE(a->lived_ms);
+	char title[96];
+
+	if (a->is_whole) {
+		snprintf(title, sizeof title, "A request may be silent for %u s",
+		    a->asked_s);
+		add(f, "silent", FINDINGS_GOOD, title, "The longest long poll "
+		    "lasts %llu s (longpoll-max); comet.js asks for 25.",
+		    (unsigned long long)s->facts.longpoll_max_ms / 1000);
+	} else {
+		snprintf(title, sizeof title, "Silence is cut off after %u s",
+		    (a->lived_ms + 500) / 1000);
+		fix(add(f, "silent", FINDINGS_CHANGE, title, "A long poll that "
+		    "waits for longer ends in an error. Let them come back "
+		    "earlier:"), CONFIG, "longpoll-max = %us%s", most,
+		    most < 14 ? "\nheartbeat = 5s" : "");
+	}
+}
+
+static void
+judge_life(struct findings *f, const struct survey *s)
+{
+	const struct survey_life *a = &s->life;
+	uint32_t most = SAFE(a->lived_ms) < 5 ? 5 : SAFE(a->lived_ms);
+	char title[96];
+
+	if (a->is_whole || a->lived_ms > s->facts.max_hold_ms + 5000) {
+		snprintf(title, sizeof title, "An answer may live for %u s",
+		    a->lived_ms / 1000);
+		add(f, "life", FINDINGS_GOOD, title, "The program ends streams by "
+		    "itself after %llu s (max-hold).",
+		    (unsigned long long)s->facts.max_hold_ms / 1000);
+	} else {
+		snprintf(title, sizeof title, "Answers are cut off after %u s",
+		    (a->lived_ms + 500) / 1000);
+		fix(add(f, "life", FINDINGS_CHANGE, title, "Clients go on where "
+		    "they were, but an error is in between. Let the program end "
+		    "them first:"), CONFIG, "max-hold = %us", most);
+	}
+}
+
+/* ---- the rest ---- */
+
+static void
+judge_tip(struct findings *f, const struct survey *s)
+{
+	if (!s->facts.has_tip)
+		fix(add(f, "tip", FINDINGS_CHANGE, "There is no tip file",
+		    "With one, the web server itself tells polling pages that "
+		    "nothing is new, and the program isn't asked."), CONFIG,
+		    "tip-file = %s", is_uploaded(s) ? "comet-tip" :
+		    "/var/lib/cometlog/comet-tip");
+	else if (!s->has_tip_cursor)
+		add(f, "tip", FINDINGS_CHANGE, "The tip file is not found",
+		    "The program keeps one, but %s is something else (%ld). If "
+		    "it has another address, give that with --tip.",
+		    s->tip_path, s->tip_status);
+	else if (s->tip_again != 304)
+		add(f, "tip", FINDINGS_NOTE,
+		    "The tip file is sent whole each time",
+		    "It has a dozen bytes, so that is no harm.");
+	else
+		add(f, "tip", FINDINGS_GOOD, "The tip file answers quiet pages",
+		    "Asked again, the web server says 304 by itself.");
+}
+
+static void
+judge_rest(struct findings *f, const struct survey *s)
+{
+	int64_t off_s = (s->skew_ms < 0 ? -s->skew_ms : s->skew_ms) / 1000;
+
+	if (s->has_websocket)
+		add(f, "ws", FINDINGS_GOOD, "WebSockets work",
+		    "The handshake was answered.");
+	else
+		add(f, "ws", FINDINGS_NOTE, "There are no WebSockets here",
+		    "They need cometlog-wsd, a program that runs all the "
+		    "time%s.", is_uploaded(s) ? ", which shared hosting rarely "
+		    "allows; the other techniques bring the same messages" : "");
+	if (off_s >= 60)
+		add(f, "clock", FINDINGS_NOTE, "The clocks differ",
+		    "The server's and this machine's, by %lld s.",
+		    (long long)off_s);
+}
+
+void
+findings_judge(struct findings *f, const struct survey *s)
+{
+	memset(f, 0, sizeof *f);
+	if (!s->is_reached) {
+		judge_reach(f, s);
+		return;
+	}
+	judge_gateway(f, s);
+	judge_log(f, &s->facts);
+	judge_files(f, s);
+	judge_streams(f, s);
+	judge_held(f, s);
+	judge_tip(f, s);
+	judge_rest(f, s);
+	if (s->silent.is_made)
+		judge_silent(f, s);
+	if (s->life.is_made)
+		judge_life(f, s);
+	f->can[FINDINGS_WS] = s->has_websocket;
+	f->can[FINDINGS_SSE] = is_flowing(s);
+	f->can[FINDINGS_LONGPOLL] = !s->silent.is_made ||
+	    s->silent.is_whole || s->silent.lived_ms >= SHORT_MS;
+	f->can[FINDINGS_POLL] = true;
+}
+
+enum findings_level
+findings_worst(const struct findings *f)
+{
+	enum findings_level worst = FINDINGS_GOOD;
+	size_t i;
+
+	for (i = 0; i < f->n; i++)
+		if (f->item[i].level > worst)
+			worst = f->item[i].level;
+	return worst;
+}

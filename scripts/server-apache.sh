@@ -27,6 +27,15 @@ apache-cgi)
 	htaccess=htaccess-cgi ;;
 esac
 
+# What the configurations here allow at a time, and what of it may not be held.
+if [ -n "$has_worker" ]; then
+	export COMETLOG_SITE_REQUESTS=${COMETLOG_SITE_REQUESTS-2304}
+	export COMETLOG_SITE_RESERVE=${COMETLOG_SITE_RESERVE-256}
+else
+	export COMETLOG_SITE_REQUESTS=${COMETLOG_SITE_REQUESTS-100}
+	export COMETLOG_SITE_RESERVE=${COMETLOG_SITE_RESERVE-20}
+fi
+
 # quoted VALUE: as Apache's configuration has it.
 quoted()
 {
@@ -84,7 +93,6 @@ fcgid_conf()
 	FcgidIPCDir "$run/fcgid"
 	FcgidProcessTableFile "$run/fcgid.table"
 	END
-	program_environment FcgidInitialEnv
 }
 
 folder_conf()
@@ -109,9 +117,11 @@ web_conf()
 		echo "Define COMETLOG_PROGRAM \"$build/cometlog.fcgi\""
 		echo "Define COMETLOG_LOG \"$state/cometlog.db\""
 		echo "FcgidInitialEnv COMETLOG_TIP_FILE \"$state/www/comet-tip\""
-		echo "Include \"$top/apache/fcgid.conf\"" ;;
+		echo "Include \"$top/apache/fcgid.conf\""
+		program_environment FcgidInitialEnv ;; # the later one wins
 	apache-htaccess)
 		fcgid_conf
+		program_environment FcgidInitialEnv
 		echo "FcgidInitialEnv COMETLOG_LOG \"$state/cometlog.db\""
 		echo "FcgidInitialEnv COMETLOG_TIP_FILE \"$state/www/comet-tip\""
 		folder_conf ;;

@@ -58,7 +58,7 @@ streaming_serve(struct server *s, struct request *rq, struct reading *rd,
 	};
 	struct hub_reader spec = {.how = {.form = form}, .hold_ms = hold_ms(s)};
 	bool has_place = !request_is(rq, "HEAD") &&
-	    hub_claim(s->hub, rq->client, &spec.place);
+	    s->options->streams == OPTIONS_ON && hub_claim(s->hub, rq->client, &spec.place);
 	struct err e;
 	enum rc rc;
 

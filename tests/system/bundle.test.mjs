@@ -11,7 +11,7 @@ import { after, before, describe, test } from 'node:test';
 import { startHost } from './host.mjs';
 import {
 	PROGRAM, fresh, get, history, ms, newestCursor, openLines, post, publish,
-	remove, runToEnd, seenFrom, temporaryFolder, until,
+	remove, runToEnd, seenFrom, temporaryFolder, until, within,
 } from './harness.mjs';
 import { closeBrowser, openBrowser, visit } from './visit.mjs';
 
@@ -277,6 +277,16 @@ describe('a host with mod_fcgid', LIMIT, () => {
 			assert.deepEqual(faultsOf(page), []);
 	});
 
+	test('streams hold no process in vain', async () => {
+		const { site } = place;
+		const channel = fresh();
+		await publish(site, channel, 'x');
+		const lines = await openLines(site, { channel, since: '0' });
+		assert.equal((await lines.nextMessage()).data, 'x');
+		assert.equal(await within(lines.finished, 10000, 'the end'),
+			'complete');
+	});
+
 	test('what curl publishes is on the page', async (t) => {
 		const page = await open(t, place.site, '', {
 			ready: (p) => p.locator('#state[data-state=live]').waitFor(),
@@ -402,8 +412,9 @@ describe('a host with plain CGI', LIMIT, () => {
 
 	publishesAndReads(place);
 
-	test('a stream arrives as it is written', async () => {
-		const { site } = place;
+	test('a stream arrives as it is written, where it may', async () => {
+		const { host, site } = place;
+		await host.write('cometlog/cometlog.conf', 'streams = on\n');
 		const channel = fresh();
 		const lines = await openLines(site, { channel, since: '0' });
 		for (const text of ['one', 'two', 'three']) {
@@ -411,6 +422,7 @@ describe('a host with plain CGI', LIMIT, () => {
 			assert.equal((await lines.nextMessage()).data, text);
 		}
 		lines.close();
+		fs.rmSync(path.join(host.site, 'cometlog/cometlog.conf'));
 	});
 
 	test('settings that are wrong are told there, too', async () => {

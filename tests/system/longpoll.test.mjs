@@ -213,6 +213,29 @@ describe('long polling', { timeout: ms(120000) }, () => {
 	});
 });
 
+describe('where streams are off', { timeout: ms(60000) }, () => {
+	before(async () => {
+		demo = await startDemo({ options: { streams: 'off' } });
+	});
+	after(async () => { await demo?.stop(); });
+
+	test('they give what there is and end, and long polls wait', async () => {
+		const channel = fresh();
+		const { cursor } = await publish(demo, channel, 'a');
+		for (const open of [openEvents, openLines]) {
+			const held = await open(demo, { channel, since: 0 });
+			assert.equal((await held.nextMessage()).data, 'a');
+			assert.equal(await within(held.finished, 5000, 'the end'),
+				'complete');
+		}
+		const answer = longpoll({ channel, since: cursor, timeout: 50 });
+		await publish(demo, channel, 'b');
+		const { json } = await answer;
+		assert.deepEqual(json.messages.map((m) => m.data), ['b']);
+		assert.equal(json.degraded, undefined);
+	});
+});
+
 describe('held techniques without a budget', { timeout: ms(60000) }, () => {
 	before(async () => {
 		demo = await startDemo({ options: { 'max-held': 0 } });

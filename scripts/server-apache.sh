@@ -29,7 +29,7 @@ esac
 
 # What the configurations here allow at a time, and what of it may not be held.
 if [ -n "$has_worker" ]; then
-	export COMETLOG_SITE_REQUESTS=${COMETLOG_SITE_REQUESTS-2304}
+	export COMETLOG_SITE_REQUESTS=${COMETLOG_SITE_REQUESTS-4096}
 	export COMETLOG_SITE_RESERVE=${COMETLOG_SITE_RESERVE-256}
 else
 	export COMETLOG_SITE_REQUESTS=${COMETLOG_SITE_REQUESTS-100}

@@ -52,14 +52,19 @@ ask(struct taking *t, const char *url, const char *header,
 static void
 copy_detail(struct survey *s, const struct transfer *a)
 {
-	const char *p, key[] = "\"detail\":\"";
+	const char key[] = "\"detail\":\"", *p, *end;
+	size_t n = 0;
 
 	if (strncmp(a->type, "application/problem+json", 24) != 0 ||
+	    a->body.n == 0 ||
 	    (p = memmem(a->body.p, a->body.n, key, sizeof key - 1)) == NULL)
 		return;
 	p += sizeof key - 1;
-	snprintf(s->detail, sizeof s->detail, "%.*s", (int)strcspn(p, "\"\\"),
-	    p);
+	end = a->body.p + a->body.n;
+	while (p + n < end && p[n] != '"' && p[n] != '\\' &&
+	    n < sizeof s->detail - 1)
+		n++;
+	snprintf(s->detail, sizeof s->detail, "%.*s", (int)n, p);
 }
 
 static enum rc
@@ -72,20 +77,19 @@ reach(struct taking *t, struct err *e)
 
 	if (rc != RC_OK)
 		return rc;
-	buf_add_char(&a->body, 0); /* so that it is a string */
 	s->status = a->status;
 	memcpy(s->error, a->error, sizeof s->error);
 	memcpy(s->type, a->type, sizeof s->type);
 	memcpy(s->server, a->server, sizeof s->server);
 	memcpy(s->protocol, a->protocol, sizeof s->protocol);
-	snprintf(s->sample, sizeof s->sample, "%s",
-	    a->body.p == NULL ? "" : a->body.p);
-	if (a->body.n > 1)
-		copy_detail(s, a);
-	if (a->status == 200 && a->body.n > 1 &&
+	snprintf(s->sample, sizeof s->sample, "%.*s", (int)(a->body.n <
+	    sizeof s->sample ? a->body.n : sizeof s->sample - 1),
+	    a->body.n == 0 ? "" : a->body.p);
+	copy_detail(s, a);
+	if (a->status == 200 && a->body.n > 0 &&
 	    strncmp(a->type, "application/json", 16) == 0)
 		s->is_reached = survey_read_facts(&s->facts, a->body.p,
-		    a->body.n - 1);
+		    a->body.n);
 	s->skew_ms = s->facts.time_ms - (began + clock_unix_ms()) / 2;
 	transfer_free(a);
 	return RC_OK;

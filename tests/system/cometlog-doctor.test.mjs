@@ -141,6 +141,13 @@ describe('cometlog doctor', { timeout: ms(240000) }, () => {
 			[{ body: 'x'.repeat(300000) }, /Something else/],
 			[{ headers: { 'Content-Type': 'application/json' },
 				body: '{"gateway":"cgi"' }, /Something else/],
+			[{ status: 503, headers: { 'Content-Type':
+				'application/problem+json' },
+			body: '{"detail":"It is full.' }, /has trouble/],
+			[{ status: 503, headers: { 'Content-Type':
+				'application/problem+json' },
+			body: `{"detail":"${'x'.repeat(300000)}` }, /has trouble/],
+			[{ status: 500, body: '' }, /could not be started/],
 		]) {
 			const told = await throughProxy(t, (proxy) =>
 				proxy.answer('/comet/doctor', answer));

@@ -35,7 +35,8 @@ const SHORT = 5;
 
 function judgeGateway(m) {
 	const { gateway: kind, version } = m.facts;
-	const where = m.facts.server.software || "a web server that has no name";
+	const where = m.facts.server.software || m.front ||
+		"a web server without a name";
 
 	if (kind === "fastcgi")
 		return finding("gateway", "good", "The program is reached",
@@ -131,7 +132,8 @@ function judgeStreams(m) {
 			`Pieces of ${all.map((s) => size(s.bytes)).join(", ")} were here ` +
 			`within ${Math.max(...all.map((s) => s.firstMs))} ms, long before ` +
 			"the end of their answers.");
-	const fixes = isUploaded(m) ? [] : UNBUFFER[server] ?? [];
+	const isOurs = !isUploaded(m) && m.facts?.gateway === "fastcgi";
+	const fixes = isOurs ? UNBUFFER[server] ?? [] : [];
 
 	return finding("streams", isUploaded(m) ? "note" : "change",
 		"Something keeps streams back",

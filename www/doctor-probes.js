@@ -15,7 +15,9 @@ export const BASE_PATH = addressOf(comet).pathname.replace(/\/$/, "");
 const CHANNEL = "doctor/check";
 const SAMPLE = 2048;            /* bytes looked at of what may be anything */
 const ANSWER = 15_000;          /* ms for what isn't held */
-const HEAD = 1_200;             /* ms for a held answer to begin */
+const HELD = 20;                /* seconds that answers side by side last */
+const GAP = 20;                 /* ms between their beginnings */
+const STILL = 5_000;            /* ms: what takes longer waits for others */
 const TRIP = 10_000;
 const SOCKET = 5_000;
 const PINGS = 5;
@@ -251,34 +253,37 @@ export async function trip(m, isStreaming) {
 	m.trip = result;
 }
 
-/* Holds one answer: "held" once its head is there, "waits", or the status that
-   refused it. */
-async function begin(url, limit) {
-	let timer;
-	const late = new Promise((done) => {
-		timer = setTimeout(() => done("waits"), HEAD);
-	});
-	const head = ask(url, limit).then(
-		(response) => response.ok ? "held" : response.status,
-		() => "waits");
+/* Holds one more answer.  Whether it is held can't be seen from its head, which a
+   buffer may keep; but a small request beside it must not wait.  "held", "waits",
+   or the status that refused one of the two. */
+async function holdOne(url, limit) {
+	const still = new Limit(STILL);
+	let status;
 
+	ask(url, limit).then((response) => { status = response.status; }, () => {});
 	try {
-		return await Promise.race([head, late]);
+		await new Promise((done) => setTimeout(done, GAP));
+		const { status: small } = await ask(`${BASE}/doctor/ping`, still);
+
+		return status !== undefined && status !== 200 ? status
+			: small !== 204 ? small : "held";
+	} catch {
+		return "waits";
 	} finally {
-		clearTimeout(timer);
+		still.stop();
 	}
 }
 
-/* One after the other, stopping at the first that must wait: a browser has six
-   connections over HTTP/1.1, one of which stays free for the rest. */
+/* One after the other, stopping at the first beside which others wait: a browser
+   has six connections over HTTP/1.1, one of which stays free for the rest. */
 export async function held(m) {
 	const asked = /^h[23]/.test(m.protocol ?? "") ? 10 : 5;
-	const limit = new Limit(2 * ANSWER);
+	const limit = new Limit(HELD * 1000);
 	let started = 0, state;
 
 	for (; started < asked; started++) {
-		state = await begin(`${BASE}/doctor/hold?seconds=30&n=${started}`,
-			limit);
+		state = await holdOne(
+			`${BASE}/doctor/hold?seconds=${HELD}&n=${started}`, limit);
 		if (state !== "held")
 			break;
 	}

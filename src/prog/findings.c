@@ -13,6 +13,9 @@
 /* Long polls that can't last so long are no better than polls. */
 #define SHORT_MS 5000
 
+/* An answer beside held ones that takes so long had to wait for a process. */
+#define SLOW_MS 500
+
 #define MIB (1024 * 1024)
 #define CONFIG "cometlog.conf"
 #define HTACCESS ".htaccess, beside cometlog.fcgi"
@@ -179,12 +182,13 @@ static void
 judge_gateway(struct findings *f, const struct survey *s)
 {
 	const struct survey_facts *a = &s->facts;
+	const char *by = a->software[0] != 0 ? a->software :
+	    s->server[0] != 0 ? s->server : "a web server without a name";
 
 	if (strcmp(a->gateway, "fastcgi") == 0)
 		add(f, "gateway", FINDINGS_GOOD, "The program is reached",
 		    "Cometlog %s runs as a FastCGI program under %s and answers "
-		    "in %u ms, by %s.", a->version, a->software[0] != 0 ?
-		    a->software : "a web server without a name", s->ping_ms,
+		    "in %u ms, by %s.", a->version, by, s->ping_ms,
 		    s->protocol);
 	else
 		fix(add(f, "gateway", FINDINGS_NOTE,
@@ -278,8 +282,8 @@ is_flowing(const struct survey *s)
 static void
 fix_buffer(struct finding *x, const struct survey *s)
 {
-	if (is_uploaded(s))
-		return; /* the host's choice */
+	if (is_uploaded(s) || strcmp(s->facts.gateway, "fastcgi") != 0)
+		return; /* the host's choice; under CGI there is no such line */
 	if (is_server(s, "lighttpd"))
 		fix(x, "lighttpd, where /comet is mapped",
 		    "server.stream-response-body = 2");
@@ -288,9 +292,9 @@ fix_buffer(struct finding *x, const struct survey *s)
 		    "fastcgi_buffering off;\n"
 		    "proxy_buffering off;    # if it is a proxy");
 	else if (is_server(s, "apache"))
-		fix(x, "Apache, mod_proxy_fcgi; for mod_fcgid: "
-		    "FcgidOutputBufferSize 0", "ProxyPass \"unix:/run/cometlog/"
-		    "worker.sock|fcgi://cometlog/\" flushpackets=on");
+		fix(x, "Apache, mod_proxy_fcgi or mod_fcgid", "ProxyPass \"unix:"
+		    "/run/cometlog/worker.sock|fcgi://cometlog/\" \\\n"
+		    "    flushpackets=on\nFcgidOutputBufferSize 0");
 }
 
 static void
@@ -336,7 +340,9 @@ judge_held(struct findings *f, const struct survey *s)
 		snprintf(title, sizeof title, "%u answers are held at a time, "
 		    "and nothing waits", s->held);
 		add(f, "held", FINDINGS_GOOD, title, "Meanwhile the program "
-		    "answers in %u ms.", s->held_ping_ms);
+		    "answers in %u ms%s. More was not tried.", s->held_ping_ms,
+		    s->held_ping_ms > SLOW_MS ? ", as where a process must be "
+		    "started first" : "");
 	} else if (s->held_status == 503) {
 		snprintf(title, sizeof title, "%u answers are held for one "
 		    "visitor", s->held);

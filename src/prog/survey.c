@@ -8,9 +8,11 @@
 #include <string.h>
 
 #define ANSWER_MS 15000         /* for what isn't held */
-#define HEAD_MS 1200            /* for a held answer to begin */
-#define HELD_S 60               /* how long those side by side may last */
+#define HELD_S 20               /* how long those side by side last */
+#define BEGIN_MS 15000          /* no more of them begin after that */
 #define GAP_MS 20               /* between their beginnings */
+#define STILL_MS 5000           /* what takes longer than that waits for others:
+                                   mod_fcgid may take 2 s to start a process */
 #define PINGS 5
 
 struct taking {
@@ -209,27 +211,36 @@ has_head(const struct transfer *a)
 	return a->head_ms != 0;
 }
 
-/* One more at a time, until one waits or is refused. */
+/* One more answer is held, or *is_over.  Whether it is can't be seen from its head,
+   which a buffer may keep; but a small request beside it must not wait. */
 static enum rc
-hold_many(struct taking *t, const char *url, struct err *e)
+hold_one(struct taking *t, const char *url, bool *is_over, struct err *e)
 {
-	struct transfer_ask a = {.url = url, .limit_ms = HELD_S * 1000};
+	struct transfer_ask a = {.url = url, .limit_ms = HELD_S * 2000};
 	struct survey *s = t->s;
-	struct transfer *f;
-	enum rc rc;
+	struct transfer *f, *p;
+	enum rc rc = transfer_begin(t->all, &a, &f, e);
 
-	while (s->held < SURVEY_HELD) {
-		if ((rc = transfer_begin(t->all, &a, &f, e)) != RC_OK)
-			return rc;
-		transfer_wait(f, has_head, HEAD_MS);
-		if (f->status != 200) {
-			s->has_wait = f->status == 0;
-			s->held_status = f->status;
-			return RC_OK;
-		}
-		s->held++;
-		transfer_wait(f, never, GAP_MS);
-	}
+	if (rc != RC_OK)
+		return rc;
+	transfer_wait(f, has_head, GAP_MS);
+	a = (struct transfer_ask){.url = address(t, "/doctor/ping"),
+	    .limit_ms = STILL_MS};
+	if ((rc = transfer_begin(t->all, &a, &p, e)) != RC_OK)
+		return rc;
+	transfer_finish(p);
+	*is_over = true;
+	if (f->status != 0 && f->status != 200)
+		s->held_status = f->status;
+	else if (p->status == 204 && !f->is_over)
+		*is_over = false;
+	else if (p->status > 204)
+		s->held_status = p->status;
+	else
+		s->has_wait = true;
+	s->held += !*is_over;
+	s->held_ping_ms = *is_over ? s->held_ping_ms : p->end_ms;
+	transfer_free(p);
 	return RC_OK;
 }
 
@@ -237,14 +248,16 @@ hold_many(struct taking *t, const char *url, struct err *e)
 static enum rc
 held(struct taking *t, struct err *e)
 {
+	uint64_t end = clock_mono_ms() + BEGIN_MS;
+	bool is_over = false;
 	char url[2048];
-	enum rc rc;
+	enum rc rc = RC_OK;
 
 	snprintf(url, sizeof url, "%s/doctor/hold?seconds=%d", t->plan->url,
 	    HELD_S);
-	rc = hold_many(t, url, e);
-	if (rc == RC_OK && !t->s->has_wait)
-		rc = ping(t, &t->s->held_ping_ms, e);
+	while (rc == RC_OK && !is_over && t->s->held < SURVEY_HELD &&
+	    clock_mono_ms() < end)
+		rc = hold_one(t, url, &is_over, e);
 	transfers_free(t->all);
 	t->all = NULL;
 	return rc == RC_OK ? transfers_new(&t->all, e) : rc;

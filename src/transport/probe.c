@@ -104,10 +104,19 @@ finish(struct probe *p)
 
 static void on_event(uv_poll_t *poll, int status, int events);
 
+/* What tells of the peer's leaving, as in hub/reader.c. */
+static int
+watch_for_end(const struct outlet *o)
+{
+	if (o->is_one_way)
+		return o->is_socket ? UV_PRIORITIZED : UV_DISCONNECT;
+	return UV_READABLE;
+}
+
 static void
 watch(struct probe *p)
 {
-	int events = p->outlet.is_socket ? UV_READABLE : UV_DISCONNECT;
+	int events = watch_for_end(&p->outlet);
 	bool is_waiting = p->out.n > 0 && !p->plan.is_silent;
 
 	uv_poll_start(&p->poll, events | (is_waiting ? UV_WRITABLE : 0),
@@ -149,7 +158,7 @@ on_event(uv_poll_t *poll, int status, int events)
 {
 	struct probe *p = poll->data;
 
-	if (status < 0 || (events & UV_DISCONNECT) ||
+	if (status < 0 || (events & (UV_DISCONNECT | UV_PRIORITIZED)) ||
 	    ((events & UV_READABLE) && has_left(p)))
 		drop(p);
 	else if (events & UV_WRITABLE)

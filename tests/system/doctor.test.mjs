@@ -1,6 +1,8 @@
 /* The doctor's side in the server: what it tells, and that its probes do what
    they say and no more. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import net from 'node:net';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import {
@@ -73,6 +75,43 @@ describe('the doctor in the server', { timeout: ms(120000) }, () => {
 		assert.equal((await at('')).log.in_web_root, false);
 		remove(folder);
 	});
+
+	/* Apache's mod_cgid: one socket for both ways, of which it shuts its own
+	   after the body. */
+	test('under CGI a probe lasts although the web server has said all',
+		async (t) => {
+			const folder = temporaryFolder();
+			const socket = path.join(folder, 'cgi.sock');
+			const server = net.createServer({ allowHalfOpen: true });
+			await new Promise((done) => server.listen(socket, done));
+			const taken = new Promise((done) =>
+				server.on('connection', done));
+			const web = net.connect({ path: socket,
+				allowHalfOpen: true });
+			const own = await taken;
+			const child = spawn(PROGRAM, [], {
+				stdio: [own, own, 'inherit'],
+				env: environment({ COMETLOG_LOG:
+					path.join(folder, 'data.db'),
+				GATEWAY_INTERFACE: 'CGI/1.1', REQUEST_METHOD: 'GET',
+				PATH_INFO: '/doctor/hold',
+				QUERY_STRING: 'seconds=2' }) });
+			const ended = new Promise((done) => child.on('exit', done));
+			let text = '';
+			t.after(() => {
+				child.kill('SIGKILL');
+				web.destroy();
+				remove(folder);
+			});
+			own.destroy();
+			server.close();
+			web.on('data', (d) => { text += d; });
+			web.end();
+			await within(ended, 20000, 'the end of the process');
+			await until(() => text.endsWith('data: 2\n\n'),
+				{ what: `the last line, not ${text}` });
+			assert.deepEqual(seconds(text), [1, 2]);
+		});
 
 	test('ping is empty and at once', async () => {
 		const answer = await get(demo, '/doctor/ping');
@@ -206,7 +245,7 @@ describe('the doctor', { timeout: ms(60000) }, () => {
 		t.after(() => small.stop());
 		const held = await openText(small, '/doctor/hold',
 			{ seconds: 330 });
-		const over = await get(small, '/doctor/hold');
+		const over = await get(small, '/doctor/hold', { seconds: 1 });
 		assertProblem(assert, over, 503);
 		const poll = await get(small, '/longpoll', { channel: 'a' });
 		assert.equal(poll.json.degraded, true);

@@ -223,6 +223,16 @@ deliver_many(struct hub *h, struct reader *r, uint64_t before, uint64_t now)
 	parcel_fini(&p);
 }
 
+/* Once for all its topics. */
+static void
+tell_listener(struct reader *r, uint64_t now)
+{
+	if (r->after == now)
+		return;
+	r->after = now;
+	r->client->news(r->client_arg);
+}
+
 static void
 deliver_topic(struct hub *h, struct topic *t, uint64_t before, uint64_t now)
 {
@@ -244,7 +254,9 @@ deliver_topic(struct hub *h, struct topic *t, uint64_t before, uint64_t now)
 		r = m->reader;
 		if (r->state != READER_LIVE)
 			continue;
-		if (s == NULL)
+		if (r->is_listener)
+			tell_listener(r, now);
+		else if (s == NULL)
 			reader_close(r); /* no memory: it resumes by its cursor */
 		else if (r->interest.what.n > 1)
 			deliver_many(h, r, before, now);
@@ -364,11 +376,15 @@ hub_feed(struct reader *r)
 	for (turns = 0; turns < 16; turns++) {
 		if (r->partial.seq == 0 && !reader_pass_border(r))
 			return;
-		if (r->interest.what.n == 0)
+		if (r->interest.what.n == 0 || r->is_listener) {
 			r->after = h->tip;
+			r->has_gap = false;
+		}
 		if (r->partial.seq == 0 && r->after == h->tip && !r->has_gap) {
 			r->state = READER_LIVE;
 			reader_watch(r, false);
+			if (r->is_listener) /* it heard nothing meanwhile */
+				r->client->news(r->client_arg);
 			return;
 		}
 		seq = r->partial.seq != 0 ? r->partial.seq : r->after + 1;

@@ -58,7 +58,10 @@ hub_on_timer(void *arg, struct timer *t)
 	uint64_t now = uv_now(h->loop);
 	struct buf b;
 
-	if (now >= r->hold_until_ms) {
+	if (r->is_listener) {
+		if (now >= r->hold_until_ms || hub_is_turn_over(r))
+			r->client->over(r->client_arg);
+	} else if (now >= r->hold_until_ms) {
 		end_hold(r, 0);
 	} else if (r->client == NULL && !r->is_answer && hub_is_turn_over(r)) {
 		end_hold(r, clock_jitter_ms((uint32_t)h->options->turn_ms / 2));
@@ -141,10 +144,11 @@ open_answer(struct reader *r, const struct hub_reader *spec)
 
 	buf_init(&b, 0);
 	buf_add_slice(&b, spec->head);
-	if (r->interest.what.n > 0) /* a WebSocket may have none yet */
+	if (r->interest.what.n > 0 && !r->is_listener) /* a WebSocket may
+							  have none yet */
 		encode_opening(&b, &r->how, r->after, spec->retry_ms,
 		    r->has_gap);
-	if (b.rc != RC_OK || !reader_say(r, buf_slice(&b)))
+	if (b.rc != RC_OK || (b.n > 0 && !reader_say(r, buf_slice(&b))))
 		reader_close(r);
 	if (r->has_gap)
 		count(&r->hub->figures.gaps, 1);
@@ -172,6 +176,7 @@ make_reader(struct hub *h, struct hub_reader *spec)
 	r->how.callback = (struct slice){0};
 	r->is_answer = spec->is_answer;
 	r->is_silent = spec->is_silent;
+	r->is_listener = spec->is_listener;
 	r->limit = spec->limit;
 	r->place = spec->place;
 	r->sent_ms = r->began_ms = uv_now(h->loop);
@@ -288,7 +293,9 @@ hub_drain(struct hub *h)
 			fetch_forget(r);
 		if (r->state == READER_PAGING)
 			r->state = READER_BLOCKED;
-		if (r->client != NULL)
+		if (r->is_listener)
+			r->client->over(r->client_arg);
+		else if (r->client != NULL)
 			reader_close(r);
 		else
 			end_hold(r, 0);

@@ -25,7 +25,10 @@ jump(struct hub *h, uint64_t after, uint64_t tip)
 		if (r->state != READER_LIVE || r->interest.what.n == 0)
 			continue;
 		r->after = after;
-		fetch_start(r);
+		if (r->is_listener)
+			r->client->news(r->client_arg);
+		else
+			fetch_start(r);
 	}
 }
 
@@ -49,9 +52,11 @@ start_over(struct hub *h, const struct log_tip *tip)
 		r->how.epoch = tip->epoch;
 		interest_start_over(&r->interest);
 		r->after = r->gap_told = 0;
-		r->has_gap = r->interest.what.n > 0;
+		r->has_gap = r->interest.what.n > 0 && !r->is_listener;
 		if (r->state == READER_LIVE && r->has_gap)
 			fetch_start(r);
+		else if (r->state == READER_LIVE && r->is_listener)
+			r->client->news(r->client_arg);
 	}
 }
 
@@ -121,6 +126,46 @@ hub_sync(struct hub *h)
 	atomic_store_explicit(&h->figures.ring_bytes, h->ring.bytes,
 	    memory_order_relaxed);
 	h->is_syncing = false;
+	if (h->synced != NULL)
+		h->synced(h->synced_arg);
+}
+
+void
+hub_on_sync(struct hub *h, void (*fn)(void *arg), void *arg)
+{
+	h->synced = fn;
+	h->synced_arg = arg;
+}
+
+bool
+hub_recent(struct hub *h, uint64_t after, bool (*fn)(void *arg,
+    struct entry *en, const struct message *m), void *arg, uint64_t *reached)
+{
+	struct entry *en;
+
+	*reached = after;
+	if (after > h->tip || (after < h->tip &&
+	    ring_find(&h->ring, after + 1) == NULL))
+		return false;
+	while (*reached < h->tip &&
+	    (en = ring_find(&h->ring, *reached + 1)) != NULL &&
+	    fn(arg, en, &en->m))
+		++*reached;
+	return true;
+}
+
+enum rc
+hub_encoded(struct hub *h, struct entry *en, const struct encode *how,
+    struct slice *out)
+{
+	return ring_encode(&h->ring, en, how, out);
+}
+
+uint64_t
+hub_newest(const struct hub *h, uint32_t *epoch)
+{
+	*epoch = h->epoch;
+	return h->tip;
 }
 
 enum rc

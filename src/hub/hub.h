@@ -42,6 +42,7 @@ struct hub_reader {
 	uint32_t retry_ms;              /* for the opening */
 	struct slice head;              /* the HTTP head; borrowed for the call */
 	bool is_silent;                 /* no heartbeats: an echo */
+	bool is_listener;               /* see below; for hub_attach */
 	uint32_t place;                 /* hub_claim's; taken */
 };
 
@@ -60,8 +61,42 @@ struct hub_client {
 	void (*border)(void *arg);      /* hub_await_border's */
 	void (*tick)(void *arg);        /* at least each tick_ms */
 	void (*gone)(void *arg);        /* the peer left: the reader is no more */
+	/* listeners only: there may be something of what it wants; and its time
+	   (hold_ms, a turn, the end of the process) is over: it must release */
+	void (*news)(void *arg);
+	void (*over)(void *arg);
 	uint64_t tick_ms;
 };
+
+/*
+ * A listener is a reader that the hub gives no messages: it is only told of them,
+ * and takes them by itself, with hub_recent or out of the log.  For those that keep
+ * their cursor elsewhere.  Each of its calls may release the listener itself,
+ * and no other.
+ */
+struct entry;
+
+/* Listens to these patterns instead of what it did before.  Takes what. */
+enum rc hub_listen(struct reader *r, struct pattern_set *what,
+    struct err *e) MUST_CHECK;
+
+/*
+ * Hands the messages behind `after` that are in memory to fn, oldest first, until
+ * that says false; *reached: the last that fn got and took, or the newest there is.  False,
+ * and nothing was handed: memory doesn't reach back so far; read the log.  On the loop.
+ */
+bool hub_recent(struct hub *h, uint64_t after, bool (*fn)(void *arg,
+    struct entry *en, const struct message *m), void *arg, uint64_t *reached);
+
+/* The shared bytes of an entry in a form; borrowed until fn returns.  RC_NOMEM. */
+enum rc hub_encoded(struct hub *h, struct entry *en, const struct encode *how,
+    struct slice *out) MUST_CHECK;
+
+/* The newest seq that readers have got, and the log's epoch.  On the loop. */
+uint64_t hub_newest(const struct hub *h, uint32_t *epoch);
+
+/* fn is called on the loop after each look at the log.  One for each hub. */
+void hub_on_sync(struct hub *h, void (*fn)(void *arg), void *arg);
 
 /* As hub_hold, with what possibly empty: then the opening is the head alone.
    NULL: it failed, outlet is closed, gone isn't called.  client is borrowed until gone or hub_release. */

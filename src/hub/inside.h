@@ -45,6 +45,8 @@ struct hub {
 	struct wheel wheel;
 	struct hub_counters figures;
 	bool is_syncing;
+	void (*synced)(void *arg);      /* hub_on_sync's */
+	void *synced_arg;
 	int closing;                    /* handles still open */
 	bool is_ending;                 /* hub_free was called */
 

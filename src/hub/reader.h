@@ -52,7 +52,7 @@ struct reader {
 	struct encode how;
 	struct fcgi_record in;  /* bytes that come on a held request */
 	enum reader_state state;
-	bool is_answer, is_silent, is_writing, has_gap;
+	bool is_answer, is_silent, is_listener, is_writing, has_gap;
 	uint32_t limit;
 	uint32_t place;         /* of the site's budget */
 	uint64_t after;         /* everything up to here was sent */

@@ -137,6 +137,15 @@ hub_unsubscribe(struct reader *r, struct slice pattern, struct err *e)
 	return RC_OK;
 }
 
+enum rc
+hub_listen(struct reader *r, struct pattern_set *what, struct err *e)
+{
+	struct interest to = {.what = *what, .base = r->hub->tip};
+
+	*what = (struct pattern_set){0};
+	return change(r, &to, e);
+}
+
 bool
 hub_release(struct reader *r, struct outlet *o)
 {

@@ -263,12 +263,22 @@ enum rc
 envelope_read_members(const struct envelope_members *members,
     const struct envelope_limits *limits, struct message *m, struct err *e)
 {
-	struct envelope_source none = {.query = NULL};
-	struct reading r = {.from = &none, .limits = limits};
+	struct reading r = {.limits = limits};
 	enum rc rc = read_members(&r, members, m);
 
 	if (rc == RC_OK)
-		rc = check_message(&r, m);
+		return envelope_check(m, limits, e);
+	return err_set(e, rc, "%s", r.err.text);
+}
+
+enum rc
+envelope_check(struct message *m, const struct envelope_limits *limits,
+    struct err *e)
+{
+	struct envelope_source none = {.query = NULL};
+	struct reading r = {.from = &none, .limits = limits};
+	enum rc rc = check_message(&r, m);
+
 	return rc == RC_OK ? rc : err_set(e, rc, "%s", r.err.text);
 }
 

@@ -66,4 +66,9 @@ enum rc envelope_read_members(const struct envelope_members *members,
     const struct envelope_limits *limits, struct message *m,
     struct err *e) MUST_CHECK;
 
+/* The last half of it, for a message that came in another way: trims m's
+   channel and checks all but the data's UTF-8. */
+enum rc envelope_check(struct message *m, const struct envelope_limits *limits,
+    struct err *e) MUST_CHECK;
+
 #endif

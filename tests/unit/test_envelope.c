@@ -443,6 +443,28 @@ want_of_memory_is_told_and_leaves_nothing(void)
 	envelope_fini(&env);
 }
 
+static void
+message_that_came_in_another_way_is_checked_alike(void)
+{
+	char longer[65] = "";
+	struct message m = {.channel = SLICE("/a"),
+	    .event = SLICE(""),
+	    .id = SLICE("7"),
+	    .data = SLICE("x")};
+	struct err err;
+
+	CU_ASSERT_EQUAL(envelope_check(&m, &limits, &err), RC_OK);
+	CU_ASSERT(slice_is(m.channel, SLICE("a")));
+	CU_ASSERT(m.event.p == NULL && slice_is(m.id, SLICE("7")));
+	m.data = (struct slice){longer, sizeof longer};
+	CU_ASSERT_EQUAL(envelope_check(&m, &limits, &err), RC_TOO_LARGE);
+	CU_ASSERT(strstr(err.text, "the data has 65 bytes") != NULL);
+	m.channel = SLICE("$x");
+	CU_ASSERT_EQUAL(envelope_check(&m, &limits, NULL), RC_DENIED);
+	m.channel = SLICE("a*");
+	CU_ASSERT_EQUAL(envelope_check(&m, &limits, NULL), RC_BAD);
+}
+
 #define T(name)                                                                \
 	{                                                                      \
 #name, name                                                    \
@@ -461,4 +483,5 @@ CU_TestInfo test_envelope[] = {T(form_fields_make_a_message),
     T(data_is_bounded_after_decoding), T(messages_are_bounded_in_number),
     T(text_says_which_message_is_wrong), T(empty_batch_is_refused),
     T(every_truncation_of_an_array_is_refused),
+    T(message_that_came_in_another_way_is_checked_alike),
     T(want_of_memory_is_told_and_leaves_nothing), CU_TEST_INFO_NULL};

@@ -26,6 +26,7 @@
 	X(deflate) \
 	X(wsread) \
 	X(wsop) \
+	X(bayeux) \
 	X(wheel) \
 	X(ring) \
 	X(topic) \

@@ -1,4 +1,4 @@
--- The message log, version 1.  Programs that are not Cometlog's write through
+-- The message log, version 2.  Programs that are not Cometlog's write through
 -- the view "publish" and read what they like; the tables are the program's own.
 -- schema.c sets application_id and user_version.
 
@@ -11,8 +11,10 @@ CREATE TABLE meta (
 	created_ms INTEGER NOT NULL,
 	message_bytes INTEGER NOT NULL, -- limit of data, for the trigger
 	dedupe_ms INTEGER NOT NULL, -- window of ids, for the trigger
-	forgotten_after INTEGER NOT NULL DEFAULT 0 -- the highest kept_after of
+	forgotten_after INTEGER NOT NULL DEFAULT 0, -- the highest kept_after of
 	                                           -- channels whose row is gone
+	newest_gone INTEGER NOT NULL DEFAULT 0 -- the highest seq that was the
+	                                       -- newest when it was deleted
 );
 INSERT INTO meta(one, epoch, inode, created_ms, message_bytes, dedupe_ms)
 VALUES (1, random() & 0xffffffff, 0,
@@ -31,8 +33,11 @@ CREATE TABLE channel (
 );
 CREATE INDEX channel_kept_after ON channel(kept_after);
 
+-- A seq is given once, also when the newest messages are gone: it is one more
+-- than all here and in meta.  AUTOINCREMENT would cost each commit a page, and
+-- a trigger for newest_gone each deleted row 1.7 us: retain.c keeps it.
 CREATE TABLE message (
-	seq INTEGER PRIMARY KEY AUTOINCREMENT,
+	seq INTEGER PRIMARY KEY,
 	channel_id INTEGER NOT NULL,
 	time_ms INTEGER NOT NULL,
 	event TEXT,
@@ -52,6 +57,32 @@ CREATE TABLE dedupe (
 	PRIMARY KEY (channel_id, id)
 ) WITHOUT ROWID;
 CREATE INDEX dedupe_time ON dedupe(time_ms);
+
+-- Bayeux sessions: what must outlive a reboot.  What changes with each delivery
+-- stands in the file of slots beside the log, and here at most once a minute.
+CREATE TABLE session (
+	slot INTEGER PRIMARY KEY, -- in that file
+	id TEXT NOT NULL UNIQUE,
+	browser BLOB, -- a hash of the browser's cookie; NULL: it has none
+	has_ack INTEGER NOT NULL,
+	has_replay INTEGER NOT NULL,
+	seen_ms INTEGER NOT NULL,
+	cursor INTEGER NOT NULL, -- seq: everything up to it was given
+	epoch INTEGER NOT NULL -- that cursor and "after" belong to
+);
+CREATE INDEX session_seen ON session(seen_ms);
+
+-- Slots below the highest one ever used that no session has now.
+CREATE TABLE session_free (
+	slot INTEGER PRIMARY KEY
+);
+
+CREATE TABLE subscription (
+	slot INTEGER NOT NULL,
+	pattern TEXT NOT NULL,
+	after INTEGER NOT NULL, -- seq: nothing up to it is wanted
+	PRIMARY KEY (slot, pattern)
+) WITHOUT ROWID;
 
 -- INSERT INTO publish(channel, data) VALUES ('chat/room1', 'hello');
 -- Also event, id, and json = 1 where data is a JSON text.
@@ -136,9 +167,10 @@ BEGIN
 	SELECT new.name, forgotten_after FROM meta
 	WHERE NOT EXISTS (SELECT 1 FROM channel WHERE name = new.name);
 
-	INSERT INTO message(channel_id, time_ms, event, id, is_json, data)
-	SELECT id, new.time_ms, new.event, new.id, new.is_json, new.data
-	FROM channel WHERE name = new.name;
+	INSERT INTO message(seq, channel_id, time_ms, event, id, is_json, data)
+	SELECT 1 + max(newest_gone, forgotten_after,
+		coalesce((SELECT max(seq) FROM message), 0)), id, new.time_ms, new.event, new.id, new.is_json, new.data
+	FROM channel, meta WHERE name = new.name;
 
 	INSERT OR REPLACE INTO dedupe(channel_id, id, seq, time_ms)
 	SELECT channel.id, new.id, newest.seq, new.time_ms

@@ -12,6 +12,7 @@ struct group {
 	struct commit *c;
 	struct stored *out;
 	struct log_tip found; /* before it */
+	uint64_t newest;      /* seq given so far */
 	int64_t now_ms;
 	bool is_stale; /* what we remembered of the log isn't so */
 	struct err *e;
@@ -191,7 +192,8 @@ remember_id(struct group *g, int64_t channel_id, struct slice id, uint64_t seq)
 }
 
 static enum rc
-add_message(struct group *g, int64_t channel_id, const struct message *m)
+add_message(struct group *g, int64_t channel_id, const struct message *m,
+    uint64_t seq)
 {
 	struct db *db = &g->c->db;
 	sqlite3_stmt *st = db_statement(db, ST_MESSAGE_ADD);
@@ -206,6 +208,7 @@ add_message(struct group *g, int64_t channel_id, const struct message *m)
 	sqlite3_bind_int(st, 5, m->is_json);
 	if (db_bind(st, 6, data) != SQLITE_OK)
 		return db_fail(db, g->e);
+	sqlite3_bind_int64(st, 7, (sqlite3_int64)seq);
 	return db_run(db, st, g->e);
 }
 
@@ -226,10 +229,11 @@ store_message(struct group *g, const struct message *m, struct appended *result)
 		g->out->duplicates++;
 		return RC_OK;
 	}
-	rc = add_message(g, ch->id, m);
+	seq = g->newest + 1;
+	rc = add_message(g, ch->id, m, seq);
 	if (rc != RC_OK)
 		return rc;
-	seq = (uint64_t)sqlite3_last_insert_rowid(g->c->db.c);
+	g->newest = seq;
 	chanmap_touch(&g->c->channels, ch, seq, m->data.n);
 	result->seq = g->out->newest = seq;
 	g->out->messages++;
@@ -285,6 +289,7 @@ begin(struct group *g, struct log_tip seen)
 	if (c->epoch != g->found.epoch)
 		chanmap_clear(&c->channels);
 	c->epoch = g->found.epoch;
+	g->newest = g->found.seq;
 	return RC_OK;
 }
 

@@ -181,6 +181,27 @@ find_last(struct step *s, struct channel *c, uint64_t *last, uint32_t *n)
 	return RC_OK;
 }
 
+/* Deletes the channel's messages up to seq `last`. */
+static enum rc
+delete_messages(struct step *s, int64_t channel_id, uint64_t last)
+{
+	sqlite3_stmt *st = db_statement(s->db, ST_NEWEST_GOES);
+	enum rc rc;
+
+	if (st == NULL)
+		return db_fail(s->db, s->e);
+	sqlite3_bind_int64(st, 1, (sqlite3_int64)last);
+	rc = db_run(s->db, st, s->e);
+	if (rc != RC_OK)
+		return rc;
+	st = db_statement(s->db, ST_MESSAGES_DELETE);
+	if (st == NULL)
+		return db_fail(s->db, s->e);
+	sqlite3_bind_int64(st, 1, channel_id);
+	sqlite3_bind_int64(st, 2, (sqlite3_int64)last);
+	return db_run(s->db, st, s->e);
+}
+
 static enum rc
 trim(struct step *s, struct channel *c)
 {
@@ -189,14 +210,8 @@ trim(struct step *s, struct channel *c)
 	uint32_t n;
 	enum rc rc = find_last(s, c, &last, &n);
 
-	if (rc != RC_OK)
-		return rc;
-	st = db_statement(s->db, ST_MESSAGES_DELETE);
-	if (st == NULL)
-		return db_fail(s->db, s->e);
-	sqlite3_bind_int64(st, 1, c->id);
-	sqlite3_bind_int64(st, 2, (sqlite3_int64)last);
-	rc = db_run(s->db, st, s->e);
+	if (rc == RC_OK)
+		rc = delete_messages(s, c->id, last);
 	if (rc != RC_OK)
 		return rc;
 	st = db_statement(s->db, ST_CHANNEL_SHRANK);

@@ -4,8 +4,15 @@
 
 #include <stdio.h>
 
-/* No upgrades yet.  The first one becomes sql/upgrade-1.sql, listed here. */
-const struct schema schema_current = {.create = sql_schema};
+static const char *const upgrade[] = {
+    sql_upgrade_1,
+};
+
+const struct schema schema_current = {
+    .create = sql_schema,
+    .upgrade = upgrade,
+    .n_upgrades = sizeof upgrade / sizeof *upgrade,
+};
 
 static int64_t
 newest_version(const struct schema *s)
@@ -56,6 +63,9 @@ bring_up(struct db *db, const struct schema *s, int64_t version, struct err *e)
 	char marks[96];
 	enum rc rc = RC_OK;
 
+	/* an upgrade may edit sqlite_master, which some builds of SQLite forbid */
+	(void)sqlite3_db_config(
+	    db->c, SQLITE_DBCONFIG_DEFENSIVE, 0, (int *)NULL);
 	if (version == 0)
 		rc = db_exec(db, s->create, e);
 	else

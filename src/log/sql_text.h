@@ -3,5 +3,6 @@
 #define COMETLOG_LOG_SQL_TEXT_H
 
 extern const char sql_schema[];
+extern const char sql_upgrade_1[];
 
 #endif

@@ -61,8 +61,8 @@ enum {
 };
 
 #define HEAD_COLUMNS \
-	"coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'message'), " \
-	"0), epoch, forgotten_after"
+	"max(newest_gone, forgotten_after, " \
+	"coalesce((SELECT max(seq) FROM message), 0)), epoch, forgotten_after"
 
 #define STATEMENT_LIST(X) \
 	/* reading */ \
@@ -115,9 +115,9 @@ enum {
 	/* channel, seq, messages, bytes */ \
 	X(CHANNEL_GREW, "UPDATE channel SET newest = ?2, " \
 		"messages = messages + ?3, bytes = bytes + ?4 WHERE id = ?1") \
-	/* channel, time, event, id, is_json, data */ \
+	/* channel, time, event, id, is_json, data, seq */ \
 	X(MESSAGE_ADD, "INSERT INTO message(channel_id, time_ms, event, id, " \
-		"is_json, data) VALUES (?1, ?2, ?3, ?4, ?5, ?6)") \
+		"is_json, data, seq) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)") \
 	/* channel, id, oldest time */ \
 	X(DEDUPE_GET, "SELECT seq FROM dedupe " \
 		"WHERE channel_id = ?1 AND id = ?2 AND time_ms >= ?3") \
@@ -131,6 +131,9 @@ enum {
 	/* channel, how many */ \
 	X(OLDEST, "SELECT seq, time_ms, length(CAST(data AS BLOB)) " \
 		"FROM message WHERE channel_id = ?1 ORDER BY seq LIMIT ?2") \
+	/* last seq to go */ \
+	X(NEWEST_GOES, "UPDATE meta SET newest_gone = max(newest_gone, ?1) " \
+		"WHERE ?1 >= (SELECT max(seq) FROM message)") \
 	/* channel, last seq to go */ \
 	X(MESSAGES_DELETE, "DELETE FROM message " \
 		"WHERE channel_id = ?1 AND seq <= ?2") \

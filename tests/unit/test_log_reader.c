@@ -1,7 +1,6 @@
 /* Reading the log, and what a log is as a file. */
 #include "fail_alloc.h"
 #include "log/file.h"
-#include "log/schema.h"
 #include "log_fixture.h"
 #include "tests.h"
 
@@ -404,9 +403,9 @@ newer_schema_is_refused(void)
 
 	fixture_start(&f);
 	fixture_close(&f);
-	CU_ASSERT_EQUAL(fixture_sql(&f, "PRAGMA user_version = 2"), SQLITE_OK);
+	CU_ASSERT_EQUAL(fixture_sql(&f, "PRAGMA user_version = 3"), SQLITE_OK);
 	CU_ASSERT_EQUAL(fixture_try_open(&f), RC_CONFIG);
-	CU_ASSERT_PTR_NOT_NULL(strstr(f.e.text, "version 2"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(f.e.text, "version 3"));
 	fixture_fini(&f);
 }
 
@@ -430,38 +429,6 @@ database_of_another_program_is_refused_and_left_alone(void)
 		fputs("With some more text, so that it is long enough.", file);
 	fclose(file);
 	CU_ASSERT_EQUAL(fixture_try_open(&f), RC_LOG);
-	fixture_fini(&f);
-}
-
-static void
-schema_is_upgraded_version_by_version_or_not_at_all(void)
-{
-	static const char *const good[] = {
-	    "CREATE TABLE two(x)", "INSERT INTO two VALUES (3)"};
-	static const char *const bad[] = {"CREATE TABLE two(x)",
-	    "INSERT INTO two VALUES (3)", "INSERT INTO nowhere VALUES (4)"};
-	struct schema s = {
-	    .create = schema_current.create, .upgrade = bad, .n_upgrades = 3};
-	struct fixture f;
-	struct db db;
-	int64_t v;
-
-	fixture_start(&f);
-	fixture_close(&f);
-	CU_ASSERT_EQUAL_FATAL(
-	    db_open(&db, f.path, DB_WRITE, &f.o, &f.e), RC_OK);
-	CU_ASSERT_EQUAL(schema_ensure(&db, &s, &f.e), RC_LOG);
-	CU_ASSERT_EQUAL(db_int(&db, "PRAGMA user_version", &v, &f.e), RC_OK);
-	CU_ASSERT_EQUAL(v, 1);
-	s = (struct schema){.upgrade = good, .n_upgrades = 2};
-	CU_ASSERT_EQUAL(schema_ensure(&db, &s, &f.e), RC_OK);
-	CU_ASSERT_EQUAL(schema_ensure(&db, &s, &f.e), RC_OK);
-	CU_ASSERT_EQUAL(db_int(&db, "PRAGMA user_version", &v, &f.e), RC_OK);
-	CU_ASSERT_EQUAL(v, 3);
-	CU_ASSERT_EQUAL(db_int(&db, "SELECT sum(x) FROM two", &v, &f.e), RC_OK);
-	CU_ASSERT_EQUAL(v, 3);
-	db_close(&db);
-	CU_ASSERT_EQUAL(fixture_try_open(&f), RC_CONFIG);
 	fixture_fini(&f);
 }
 
@@ -920,8 +887,6 @@ CU_TestInfo test_log_reader[] = {
     {"newer_schema_is_refused", newer_schema_is_refused},
     {"database_of_another_program_is_refused_and_left_alone",
         database_of_another_program_is_refused_and_left_alone},
-    {"schema_is_upgraded_version_by_version_or_not_at_all",
-        schema_is_upgraded_version_by_version_or_not_at_all},
     {"deleted_log_is_made_anew_with_a_new_epoch",
         deleted_log_is_made_anew_with_a_new_epoch},
     {"restored_copy_gets_a_new_epoch_and_no_part_of_the_old_wal",

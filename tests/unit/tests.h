@@ -36,6 +36,7 @@
 	X(responder) \
 	X(ratelimit) \
 	X(tip) \
+	X(schema) \
 	X(log_reader) \
 	X(log_writer) \
 	X(log_retain) \

@@ -28,6 +28,9 @@ open_log(struct store *s, const struct options *o, struct err *e)
 	    .message_bytes = o->message_bytes,
 	    .n_retain = o->retain.n,
 	    .retain_step = (uint32_t)o->retain_step,
+	    .sessions = o->bayeux_sessions,
+	    .subscriptions = o->bayeux_subscriptions,
+	    .session_idle_ms = o->bayeux_max_interval_ms,
 	};
 	size_t i;
 
@@ -118,6 +121,14 @@ store_append(struct store *s, struct append *a, struct err *e)
 	if (s->writer == NULL)
 		return err_set(e, RC_BUSY, "the server stops; try again");
 	return log_append(s->writer, a, e);
+}
+
+enum rc
+store_change(struct store *s, struct log_change *c, struct err *e)
+{
+	if (s->writer == NULL)
+		return err_set(e, RC_BUSY, "the server stops; try again");
+	return log_change(s->writer, c, e);
 }
 
 enum rc

@@ -35,6 +35,10 @@ struct log *store_log(struct store *s);
 enum rc store_append(struct store *s, struct append *a,
     struct err *e) MUST_CHECK;
 
+/* Any thread; as log_change. */
+enum rc store_change(struct store *s, struct log_change *c,
+    struct err *e) MUST_CHECK;
+
 /* Borrows a reader (opens one when all are out) until store_return. */
 enum rc store_borrow(struct store *s, struct log_reader **r,
     struct err *e) MUST_CHECK;

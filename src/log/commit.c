@@ -1,6 +1,7 @@
 #include "log/commit.h"
 
 #include "base/clock.h"
+#include "log/change.h"
 #include "log/connect.h"
 
 #include <fcntl.h>
@@ -12,7 +13,6 @@ struct group {
 	struct commit *c;
 	struct stored *out;
 	struct log_tip found; /* before it */
-	uint64_t newest;      /* seq given so far */
 	int64_t now_ms;
 	bool is_stale; /* what we remembered of the log isn't so */
 	struct err *e;
@@ -84,12 +84,12 @@ wake_fd(struct commit *c)
 }
 
 void
-commit_wake(struct commit *c, uint64_t newest)
+commit_wake(struct commit *c)
 {
 	int fd = wake_fd(c);
 
 	if (fd >= 0)
-		file_write_mark(fd, newest, c->epoch);
+		file_write_mark(fd, c->newest, c->epoch);
 }
 
 void
@@ -229,11 +229,11 @@ store_message(struct group *g, const struct message *m, struct appended *result)
 		g->out->duplicates++;
 		return RC_OK;
 	}
-	seq = g->newest + 1;
+	seq = g->c->newest + 1;
 	rc = add_message(g, ch->id, m, seq);
 	if (rc != RC_OK)
 		return rc;
-	g->newest = seq;
+	g->c->newest = seq;
 	chanmap_touch(&g->c->channels, ch, seq, m->data.n);
 	result->seq = g->out->newest = seq;
 	g->out->messages++;
@@ -289,24 +289,55 @@ begin(struct group *g, struct log_tip seen)
 	if (c->epoch != g->found.epoch)
 		chanmap_clear(&c->channels);
 	c->epoch = g->found.epoch;
-	g->newest = g->found.seq;
+	c->newest = g->found.seq;
 	return RC_OK;
 }
 
 static enum rc
-store_all(struct group *g, struct log_tip seen, struct append *list)
+store_changes(struct group *g, struct log_change *list)
 {
-	struct db *db = &g->c->db;
-	enum rc rc = begin(g, seen);
+	struct change_at at = {
+	    .db = &g->c->db,
+	    .o = log_options_of(g->c->log),
+	    .now_ms = g->now_ms,
+	    .tip = g->found,
+	    .e = g->e,
+	};
+	enum rc rc = RC_OK;
 
-	g->now_ms = clock_unix_ms();
+	for (struct log_change *c = list; c != NULL && rc == RC_OK;
+	     c = c->next) {
+		rc = change_store(&at, c);
+		g->out->is_told |= change_is_told(c);
+	}
+	return rc;
+}
+
+static enum rc
+store_appends(struct group *g, struct append *list)
+{
+	enum rc rc = RC_OK;
+
 	for (struct append *a = list; a != NULL && rc == RC_OK; a = a->next) {
 		for (size_t i = 0; i < a->n && rc == RC_OK; i++)
 			rc = store_message(g, &a->message[i], &a->result[i]);
 		a->epoch = g->c->epoch;
 	}
+	return rc == RC_OK ? update_channels(g) : rc;
+}
+
+static enum rc
+store_all(struct group *g, struct log_tip seen, struct append *list,
+    struct log_change *changes)
+{
+	struct db *db = &g->c->db;
+	enum rc rc = begin(g, seen);
+
+	g->now_ms = clock_unix_ms();
 	if (rc == RC_OK)
-		rc = update_channels(g);
+		rc = store_changes(g, changes);
+	if (rc == RC_OK)
+		rc = store_appends(g, list);
 	if (rc == RC_OK)
 		rc = db_run(db, db_statement(db, ST_COMMIT), g->e);
 	/* too late for this group, if the file went away meanwhile: what it
@@ -314,16 +345,18 @@ store_all(struct group *g, struct log_tip seen, struct append *list)
 	if (rc == RC_OK && db_is_replaced(db))
 		rc = err_set(g->e, RC_LOG,
 		    "%s was replaced while messages were stored", db->path);
-	if (rc == RC_OK && g->out->newest != 0)
+	if (rc == RC_OK && g->out->newest != 0) {
+		g->out->is_told = true;
 		log_note(g->c->log, g->found,
 		    (struct log_tip){
 		        .seq = g->out->newest, .epoch = g->c->epoch});
+	}
 	return rc;
 }
 
 enum rc
-commit_group(
-    struct commit *c, struct append *list, struct stored *out, struct err *e)
+commit_group(struct commit *c, struct append *list, struct log_change *changes,
+    struct stored *out, struct err *e)
 {
 	struct group g = {.c = c, .out = out, .e = e};
 	struct log_tip seen;
@@ -335,7 +368,7 @@ commit_group(
 		seen = log_seen(c->log);
 		rc = commit_ready(c, e);
 		if (rc == RC_OK)
-			rc = store_all(&g, seen, list);
+			rc = store_all(&g, seen, list, changes);
 		if (rc == RC_OK) {
 			chanmap_settle(&c->channels);
 			return RC_OK;

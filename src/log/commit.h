@@ -14,6 +14,7 @@ struct commit {
 	struct db db;           /* closed until first used */
 	struct chanmap channels;
 	uint32_t epoch;         /* that channels is of: the latest group's */
+	uint64_t newest;        /* seq of the log after the latest group */
 	int wake_fd;            /* -1: not open */
 	int wal_pages;          /* after the latest commit; 0: no WAL */
 };
@@ -22,6 +23,7 @@ struct commit {
 struct stored {
 	uint64_t messages, duplicates;
 	uint64_t newest;        /* seq; 0: nothing was stored */
+	bool is_told;           /* others should look: for messages or changes */
 };
 
 /* Opens nothing yet. */
@@ -32,15 +34,16 @@ void commit_fini(struct commit *c);
 enum rc commit_ready(struct commit *c, struct err *e) MUST_CHECK;
 
 /*
- * Stores all appends of the list (each: result and epoch are filled) or none.
+ * Stores all appends of the list (each: result and epoch are filled) and all
+ * changes that are not refused (each: rc and why tell), or none.
  * RC_OK: they are as durable as configured, in the file that lies at the log's
  * path.  RC_BUSY: locked by another all the time.  RC_LOG, RC_NOMEM.
  */
-enum rc commit_group(struct commit *c, struct append *list, struct stored *out,
-    struct err *e) MUST_CHECK;
+enum rc commit_group(struct commit *c, struct append *list,
+    struct log_change *changes, struct stored *out, struct err *e) MUST_CHECK;
 
 /* Tells those who watch the wake file, and whoever opens the log later. */
-void commit_wake(struct commit *c, uint64_t newest);
+void commit_wake(struct commit *c);
 
 /* After a failure of anything on the connection: nothing stays half done. */
 void commit_failed(struct commit *c, enum rc rc);

@@ -46,6 +46,9 @@ struct log_options {
 	                                   a log that is there already, instead of
 	                                   giving it these: for tools, which may
 	                                   not know what the site has set */
+	uint32_t sessions;              /* at most; 0: none (log/session.h) */
+	uint32_t subscriptions;         /* of one session, at most */
+	uint64_t session_idle_ms;       /* unused for so long, they are deleted */
 };
 
 struct log;

@@ -267,6 +267,7 @@ log_figures(struct log_reader *r, struct log_figures *f, struct err *e)
 	    .bytes = db_u64(st, FIGURES_BYTES),
 	    .file_bytes = size_of(log_path(r->log)),
 	    .created_ms = sqlite3_column_int64(st, FIGURES_CREATED_MS),
+	    .sessions = db_u64(st, FIGURES_SESSIONS),
 	};
 	if (log_options_of(r->log)->journal == LOG_WAL)
 		f->wal_bytes = size_of(log_change_path(r->log));

@@ -87,10 +87,11 @@ typedef bool log_channel_fn(void *arg, const struct log_channel *c);
 enum rc log_channels(struct log_reader *r, struct slice after, uint32_t max,
     log_channel_fn *fn, void *arg, struct err *e) MUST_CHECK;
 
-/* Sums for status and metrics.  O(channels). */
+/* Sums for status and metrics.  O(channels + sessions). */
 struct log_figures {
 	struct log_tip tip;
 	uint64_t channels, messages, bytes;     /* kept */
+	uint64_t sessions;                      /* Bayeux's, see log/session.h */
 	uint64_t file_bytes, wal_bytes;         /* on disk */
 	int64_t created_ms;                     /* Unix time of the log's creation */
 };

@@ -2,6 +2,7 @@
 
 #include "base/channel.h"
 #include "base/clock.h"
+#include "log/change.h"
 #include "log/names.h"
 
 #define PAGE 128 /* channels looked at in one step */
@@ -280,12 +281,12 @@ do_channels(struct step *s)
 			s->r->channel_id = channel[i].id;
 	}
 	if (n < PAGE && s->left > 0)
-		s->r->is_at_ids = true;
+		s->r->at = RETAIN_IDS;
 	return rc;
 }
 
 static enum rc
-do_ids(struct step *s, bool *is_over)
+do_ids(struct step *s)
 {
 	sqlite3_stmt *st = db_statement(s->db, ST_DEDUPE_IS_OLD);
 	int64_t oldest_ms = s->now_ms - (int64_t)s->o->dedupe_ms;
@@ -299,9 +300,10 @@ do_ids(struct step *s, bool *is_over)
 	if (code != SQLITE_ROW && code != SQLITE_DONE)
 		return db_fail(s->db, s->e);
 	sqlite3_reset(st);
-	*is_over = code == SQLITE_DONE;
-	if (*is_over)
+	if (code == SQLITE_DONE) {
+		s->r->at = RETAIN_SESSIONS;
 		return RC_OK;
+	}
 	rc = begin(s);
 	if (rc != RC_OK)
 		return rc;
@@ -311,6 +313,35 @@ do_ids(struct step *s, bool *is_over)
 	sqlite3_bind_int64(st, 1, oldest_ms);
 	sqlite3_bind_int64(st, 2, s->left);
 	return db_run(s->db, st, s->e);
+}
+
+static enum rc
+do_sessions(struct step *s, bool *is_over)
+{
+	struct change_at at = {
+	    .db = s->db, .o = s->o, .now_ms = s->now_ms, .e = s->e};
+	bool is_old;
+	enum rc rc = change_has_old(&at, &is_old);
+
+	*is_over = rc == RC_OK && !is_old;
+	if (rc != RC_OK || !is_old)
+		return rc;
+	rc = begin(s);
+	return rc == RC_OK ? change_delete_old(&at, &s->left) : rc;
+}
+
+static enum rc
+do_part(struct step *s, bool *is_over)
+{
+	switch (s->r->at) {
+	case RETAIN_CHANNELS:
+		return do_channels(s);
+	case RETAIN_IDS:
+		return do_ids(s);
+	case RETAIN_SESSIONS:
+		return do_sessions(s, is_over);
+	}
+	return RC_OK;
 }
 
 enum rc
@@ -326,7 +357,7 @@ retain_step(struct retain *r, struct db *db, const struct log_options *o,
 	enum rc rc;
 
 	*is_over = false;
-	rc = r->is_at_ids ? do_ids(&s, is_over) : do_channels(&s);
+	rc = do_part(&s, is_over);
 	if (rc == RC_OK && s.is_writing)
 		rc = db_run(db, db_statement(db, ST_COMMIT), e);
 	if (rc != RC_OK) {

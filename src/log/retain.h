@@ -1,7 +1,7 @@
 /*
  * Deleting what the options let go: old messages, publishers' ids beyond the
- * window, and channels that have long been empty.  In small steps, each its
- * own transaction, so that a publisher never waits long; several processes
+ * window, channels that have long been empty, and sessions that nobody uses.  In
+ * small steps, each its own transaction, so that a publisher never waits long; several processes
  * may do it at once.  Called by the writer; inside log/ only.
  */
 #ifndef COMETLOG_LOG_RETAIN_H
@@ -12,10 +12,17 @@
 /* A channel without messages is forgotten after so long. */
 #define RETAIN_FORGET_MS (INT64_C(7) * 24 * 3600 * 1000)
 
+/* What a pass looks at, in this order. */
+enum retain_at {
+	RETAIN_CHANNELS,
+	RETAIN_IDS,
+	RETAIN_SESSIONS,
+};
+
 /* Where a pass stands.  All zero: at its beginning. */
 struct retain {
+	enum retain_at at;
 	int64_t channel_id;     /* all up to here are done */
-	bool is_at_ids;         /* the channels are done: now the ids */
 };
 
 /*

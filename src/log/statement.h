@@ -46,6 +46,7 @@ enum {
 	FIGURES_MESSAGES,
 	FIGURES_BYTES,
 	FIGURES_CREATED_MS,
+	FIGURES_SESSIONS,
 };
 
 /* Columns of DEDUPE_GET. */
@@ -58,6 +59,25 @@ enum {
 	OLDEST_SEQ,
 	OLDEST_TIME_MS,
 	OLDEST_BYTES,
+};
+
+/* Columns of SESSION. */
+enum {
+	SESSION_SLOT,
+	SESSION_BROWSER,
+	SESSION_HAS_ACK,
+	SESSION_HAS_REPLAY,
+	SESSION_SEEN_MS,
+	SESSION_CURSOR,
+	SESSION_EPOCH,
+	SESSION_SUBSCRIPTIONS,  /* how many, */
+	SESSION_BYTES,          /* and of their patterns */
+};
+
+/* Columns of SUBSCRIPTIONS. */
+enum {
+	SUBSCRIPTION_PATTERN,
+	SUBSCRIPTION_AFTER,
 };
 
 #define HEAD_COLUMNS \
@@ -104,8 +124,17 @@ enum {
 	X(CHANNELS_CUT, "SELECT " CHANNEL_COLUMNS " FROM channel " \
 		"WHERE kept_after > ?1 ORDER BY kept_after DESC") \
 	X(FIGURES, "SELECT count(*), coalesce(sum(messages), 0), " \
-		"coalesce(sum(bytes), 0), (SELECT created_ms FROM meta) " \
-		"FROM channel") \
+		"coalesce(sum(bytes), 0), (SELECT created_ms FROM meta), " \
+		"(SELECT count(*) FROM session) FROM channel") \
+	/* id */ \
+	X(SESSION, "SELECT slot, browser, has_ack, has_replay, seen_ms, " \
+		"cursor, epoch, count(pattern), " \
+		"coalesce(sum(length(CAST(pattern AS BLOB))), 0) " \
+		"FROM session LEFT JOIN subscription USING (slot) " \
+		"WHERE id = ?1 GROUP BY slot") \
+	/* slot */ \
+	X(SUBSCRIPTIONS, "SELECT pattern, after FROM subscription " \
+		"WHERE slot = ?1 ORDER BY pattern") \
 	/* appending */ \
 	X(BEGIN, "BEGIN IMMEDIATE") \
 	X(COMMIT, "COMMIT") \
@@ -124,7 +153,44 @@ enum {
 	/* channel, id, seq, time */ \
 	X(DEDUPE_PUT, "INSERT OR REPLACE INTO dedupe(channel_id, id, seq, " \
 		"time_ms) VALUES (?1, ?2, ?3, ?4)") \
-	/* deleting what is too old: id before the first, how many */ \
+	/* changing sessions: id */ \
+	X(SESSION_SLOT, "SELECT slot FROM session WHERE id = ?1") \
+	X(SLOT_LOWEST, "SELECT coalesce((SELECT min(slot) FROM session_free), " \
+		"(SELECT max(slot) FROM session) + 1, 0)") \
+	/* slot, each of the following */ \
+	X(SLOT_TAKE, "DELETE FROM session_free WHERE slot = ?1") \
+	X(SLOT_GIVE_BACK, "INSERT INTO session_free(slot) VALUES (?1)") \
+	/* ... id, browser, has_ack, has_replay, time, cursor, epoch */ \
+	X(SESSION_ADD, "INSERT INTO session(slot, id, browser, has_ack, " \
+		"has_replay, seen_ms, cursor, epoch) " \
+		"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)") \
+	/* ... time, cursor, epoch, latest time at which to write it again */ \
+	X(SESSION_SEEN, "UPDATE session SET seen_ms = ?2, epoch = ?4, " \
+		"cursor = CASE epoch WHEN ?4 THEN max(cursor, ?3) ELSE ?3 END " \
+		"WHERE slot = ?1 AND (seen_ms <= ?5 OR seen_ms > ?2 " \
+		"OR epoch <> ?4)") \
+	/* ... cursor */ \
+	X(SESSION_BACK, "UPDATE session SET cursor = ?2 WHERE slot = ?1") \
+	X(SESSION_DELETE, "DELETE FROM session WHERE slot = ?1") \
+	X(SUBSCRIPTION_COUNT, "SELECT count(*) FROM subscription " \
+		"WHERE slot = ?1") \
+	/* ... pattern */ \
+	X(SUBSCRIPTION, "SELECT after FROM subscription " \
+		"WHERE slot = ?1 AND pattern = ?2") \
+	/* ... pattern, after */ \
+	X(SUBSCRIPTION_PUT, "INSERT OR REPLACE INTO subscription(slot, " \
+		"pattern, after) VALUES (?1, ?2, ?3)") \
+	/* ... pattern */ \
+	X(SUBSCRIPTION_DELETE, "DELETE FROM subscription " \
+		"WHERE slot = ?1 AND pattern = ?2") \
+	/* ... what all of them have up to */ \
+	X(SUBSCRIPTIONS_RAISE, "UPDATE subscription SET after = ?2 " \
+		"WHERE slot = ?1 AND after < ?2") \
+	X(SUBSCRIPTIONS_DELETE, "DELETE FROM subscription WHERE slot = ?1") \
+	/* deleting what is too old: oldest time to stay */ \
+	X(SESSION_OLD, "SELECT slot FROM session WHERE seen_ms < ?1 " \
+		"ORDER BY seen_ms LIMIT 1") \
+	/* id before the first, how many */ \
 	X(CHANNELS_BY_ID, "SELECT " CHANNEL_COLUMNS " FROM channel " \
 		"WHERE id > ?1 ORDER BY id LIMIT ?2") \
 	X(CHANNEL_LAST, "SELECT coalesce(max(id), 0) FROM channel") \

@@ -18,6 +18,12 @@
 /* For the lock, at each step of a process that is about to end. */
 #define STOP_WAIT_MS 50
 
+/* Changes of sessions in one transaction, at most. */
+#define GROUP_CHANGES 1000
+
+/* So long a change that nobody waits for waits for others to be stored with. */
+#define IDLE_CHANGE_MS 1000
+
 /*
  * Foreign writers try for the lock every 25 to 100 ms, as SQLite has it, and
  * would wait for seconds while groups follow each other without a gap.  So
@@ -25,6 +31,13 @@
  */
 #define BUSY_MOST_MS 5
 #define BREATH_NS 400000
+
+/* What is stored in one transaction, and how much of the queue it is. */
+struct group {
+	struct append *appends;
+	struct log_change *changes;
+	size_t messages, bytes;
+};
 
 struct log_writer {
 	struct log *log;
@@ -41,7 +54,10 @@ struct log_writer {
 	pthread_mutex_t lock; /* of the queue, down to is_short_lived */
 	pthread_cond_t changed;
 	struct append *first, **last;
-	size_t messages, bytes; /* waiting and being stored */
+	struct log_change *first_change, **last_change;
+	size_t urgent;           /* changes that somebody waits for */
+	uint64_t changes_due_ms; /* for the others */
+	size_t messages, bytes;  /* waiting and being stored, changes too */
 	bool is_waiting;        /* the thread is, for `changed` */
 	bool is_stopping;
 	bool is_short_lived; /* see log_writer_retain_at_stop */
@@ -50,17 +66,17 @@ struct log_writer {
 };
 
 static enum rc
-admit(const struct log_writer *w, const struct append *a, struct err *e)
+admit(const struct log_writer *w, size_t n, size_t bytes, struct err *e)
 {
 	if (w->is_stopping)
 		return err_set(e, RC_BUSY, "the program is stopping");
-	if (a->n > w->o.queue_messages || a->bytes > w->o.queue_bytes)
+	if (n > w->o.queue_messages || bytes > w->o.queue_bytes)
 		return err_set(e, RC_TOO_LARGE,
 		    "%zu messages with %zu bytes at once are more than the "
 		    "queue ever takes (%u, %zu): send them in parts",
-		    a->n, a->bytes, w->o.queue_messages, w->o.queue_bytes);
-	if (a->n > w->o.queue_messages - w->messages ||
-	    a->bytes > w->o.queue_bytes - w->bytes)
+		    n, bytes, w->o.queue_messages, w->o.queue_bytes);
+	if (n > w->o.queue_messages - w->messages ||
+	    bytes > w->o.queue_bytes - w->bytes)
 		return err_set(e, RC_BUSY,
 		    "%zu messages with %zu bytes wait to be stored",
 		    w->messages, w->bytes);
@@ -83,7 +99,7 @@ log_append(struct log_writer *w, struct append *a, struct err *e)
 	a->next = NULL;
 	a->since_ms = clock_mono_ms();
 	pthread_mutex_lock(&w->lock);
-	rc = admit(w, a, e);
+	rc = admit(w, a->n, a->bytes, e);
 	if (rc != RC_OK) {
 		pthread_mutex_unlock(&w->lock);
 		return rc;
@@ -100,55 +116,137 @@ log_append(struct log_writer *w, struct append *a, struct err *e)
 	return RC_OK;
 }
 
-/* Takes the appends that make the next group off the queue.  With the lock. */
-static struct append *
-take_group(struct log_writer *w)
+static size_t
+bytes_of(const struct log_change *c)
 {
-	struct append *list = w->first, **end = &w->first;
-	size_t messages = 0;
+	size_t bytes = c->id.n + c->browser.n;
 
+	for (size_t i = 0; i < c->n; i++)
+		bytes += c->item[i].pattern.n;
+	return bytes;
+}
+
+/* Is somebody to be answered? */
+static bool
+is_urgent(const struct log_change *c)
+{
+	return c->kind != LOG_SESSION_SEEN;
+}
+
+/* With the lock.  False: the thread may go on waiting. */
+static bool
+queue_change(struct log_writer *w, struct log_change *c, size_t bytes)
+{
+	bool is_first = w->first_change == NULL;
+
+	*w->last_change = c;
+	w->last_change = &c->next;
+	w->messages++;
+	w->bytes += bytes;
+	w->urgent += is_urgent(c);
+	if (is_first)
+		w->changes_due_ms = clock_mono_ms() + IDLE_CHANGE_MS;
+	return w->is_waiting && (is_first || is_urgent(c));
+}
+
+enum rc
+log_change(struct log_writer *w, struct log_change *c, struct err *e)
+{
+	size_t bytes = bytes_of(c);
+	bool is_to_wake = false;
+	enum rc rc;
+
+	c->next = NULL;
+	pthread_mutex_lock(&w->lock);
+	rc = admit(w, 1, bytes, e);
+	if (rc == RC_OK)
+		is_to_wake = queue_change(w, c, bytes);
+	pthread_mutex_unlock(&w->lock);
+	if (is_to_wake)
+		pthread_cond_signal(&w->changed);
+	return rc;
+}
+
+/* Takes the appends that make the next group off the queue.  With the lock. */
+static void
+take_appends(struct log_writer *w, struct group *g)
+{
+	struct append **end = &w->first;
+
+	g->appends = w->first;
 	while (*end != NULL &&
-	    (messages == 0 || messages + (*end)->n <= w->o.group_messages)) {
-		messages += (*end)->n;
+	    (g->messages == 0 ||
+	        g->messages + (*end)->n <= w->o.group_messages)) {
+		g->messages += (*end)->n;
+		g->bytes += (*end)->bytes;
 		end = &(*end)->next;
 	}
 	w->first = *end;
 	if (w->first == NULL)
 		w->last = &w->first;
-	if (list != NULL)
+	if (g->appends != NULL)
 		*end = NULL;
-	return list;
 }
 
-/* Waits for appends until retention is due.  NULL: none came. */
-static struct append *
-next_group(struct log_writer *w, bool *is_last)
+/* Likewise the changes. */
+static void
+take_changes(struct log_writer *w, struct group *g)
 {
-	struct append *list;
+	struct log_change **end = &w->first_change;
+	size_t n = 0;
 
+	g->changes = w->first_change;
+	for (; *end != NULL && n < GROUP_CHANGES; n++) {
+		w->urgent -= is_urgent(*end);
+		g->bytes += bytes_of(*end);
+		end = &(*end)->next;
+	}
+	g->messages += n;
+	w->first_change = *end;
+	if (w->first_change == NULL)
+		w->last_change = &w->first_change;
+	if (g->changes != NULL)
+		*end = NULL;
+}
+
+/* When there is something to do, at the latest.  With the lock. */
+static uint64_t
+due_ms(const struct log_writer *w)
+{
+	if (w->first != NULL || w->urgent > 0 || w->is_stopping)
+		return 0;
+	if (w->first_change != NULL && w->changes_due_ms < w->retain_at_ms)
+		return w->changes_due_ms;
+	return w->retain_at_ms;
+}
+
+/* Waits for what is to be stored until retention is due.  *g empty: nothing. */
+static void
+next_group(struct log_writer *w, struct group *g, bool *is_last)
+{
+	uint64_t due;
+
+	*g = (struct group){0};
 	pthread_mutex_lock(&w->lock);
-	while (w->first == NULL && !w->is_stopping &&
-	    clock_mono_ms() < w->retain_at_ms) {
+	while ((due = due_ms(w)) > 0 && clock_mono_ms() < due) {
 		w->is_waiting = true;
-		thread_cond_wait_until(&w->changed, &w->lock, w->retain_at_ms);
+		thread_cond_wait_until(&w->changed, &w->lock, due);
 		w->idle_ms = clock_mono_ms();
 	}
 	w->is_waiting = false;
-	list = take_group(w);
-	*is_last = list == NULL && w->is_stopping;
+	take_appends(w, g);
+	take_changes(w, g);
+	*is_last = g->appends == NULL && g->changes == NULL && w->is_stopping;
 	pthread_mutex_unlock(&w->lock);
-	return list;
 }
 
 /* Makes room in the queue for what was taken off it. */
 static void
-leave_queue(struct log_writer *w, const struct append *list)
+leave_queue(struct log_writer *w, const struct group *g)
 {
 	pthread_mutex_lock(&w->lock);
-	for (; list != NULL; list = list->next) {
-		w->messages -= list->n;
-		w->bytes -= list->bytes;
-	}
+	w->messages -= g->messages;
+	w->bytes -= g->bytes;
 	pthread_mutex_unlock(&w->lock);
 }
 
@@ -160,6 +258,20 @@ answer(struct append *list, enum rc rc, const char *why)
 	while ((a = list) != NULL) {
 		list = a->next; /* a is the caller's again once it is done */
 		a->done(a, rc, why);
+	}
+}
+
+static void
+answer_changes(struct log_change *list, enum rc rc, const char *why)
+{
+	struct log_change *c;
+
+	while ((c = list) != NULL) {
+		list = c->next;
+		if (rc == RC_OK)
+			c->done(c, c->rc, c->why);
+		else
+			c->done(c, rc, why);
 	}
 }
 
@@ -184,12 +296,20 @@ let_readers_go_first(struct log_writer *w)
 		sched_yield();
 }
 
+/* done() knows RC_BUSY and RC_LOG; all else is a log that can't. */
+static enum rc
+rc_of_done(enum rc rc)
+{
+	return rc == RC_OK || rc == RC_BUSY ? rc : RC_LOG;
+}
+
 static void
-write_group(struct log_writer *w, struct append *list)
+write_group(struct log_writer *w, struct group *g)
 {
 	struct stored stored;
 	struct err e = {0};
-	enum rc rc = commit_group(&w->commit, list, &stored, &e);
+	enum rc rc =
+	    commit_group(&w->commit, g->appends, g->changes, &stored, &e);
 
 	if (rc == RC_OK) {
 		atomic_fetch_add(&w->commits, 1);
@@ -197,17 +317,18 @@ write_group(struct log_writer *w, struct append *list)
 		atomic_fetch_add(&w->duplicates, stored.duplicates);
 		checkpoint_hint(w->checkpointer, w->commit.wal_pages);
 	} else {
-		count_failures(w, list);
+		count_failures(w, g->appends);
 	}
-	if (rc == RC_OK && stored.newest != 0) {
+	leave_queue(w, g);
+	/* first: what they tell in shared memory is looked for when woken */
+	answer_changes(g->changes, rc_of_done(rc), e.text);
+	if (rc == RC_OK && stored.is_told) {
 		if (w->o.committed != NULL)
-			w->o.committed(w->o.arg, stored.newest);
-		commit_wake(&w->commit, stored.newest);
+			w->o.committed(w->o.arg, w->commit.newest);
+		commit_wake(&w->commit);
 		let_readers_go_first(w);
 	}
-	leave_queue(w, list);
-	/* done() knows RC_BUSY and RC_LOG; all else is a log that can't */
-	answer(list, rc == RC_OK || rc == RC_BUSY ? rc : RC_LOG, e.text);
+	answer(g->appends, rc_of_done(rc), e.text);
 }
 
 static enum rc
@@ -242,7 +363,7 @@ retain_if_due(struct log_writer *w)
 }
 
 /* Two steps where messages went, which so can't outrun it, one anywhere,
-   and one for the ids. */
+   one for the ids, and one for sessions. */
 static void
 retain_at_stop(struct log_writer *w)
 {
@@ -262,7 +383,10 @@ retain_at_stop(struct log_writer *w)
 	    retain_anywhere(&w->retain, db, NULL) != RC_OK ||
 	    retain(w, &is_over) != RC_OK)
 		return;
-	w->retain = (struct retain){.is_at_ids = true};
+	w->retain = (struct retain){.at = RETAIN_IDS};
+	if (retain(w, &is_over) != RC_OK)
+		return;
+	w->retain = (struct retain){.at = RETAIN_SESSIONS};
 	(void)retain(w, &is_over);
 }
 
@@ -281,13 +405,13 @@ static void *
 run(void *arg)
 {
 	struct log_writer *w = arg;
-	struct append *list;
+	struct group g;
 	bool is_last = false;
 
 	while (!is_last) {
-		list = next_group(w, &is_last);
-		if (list != NULL)
-			write_group(w, list);
+		next_group(w, &g, &is_last);
+		if (g.appends != NULL || g.changes != NULL)
+			write_group(w, &g);
 		if (!is_last)
 			retain_if_due(w);
 		breathe(w);
@@ -310,6 +434,7 @@ log_writer_start(struct log *l, const struct log_writer_options *o,
 	w->log = l;
 	w->o = *o;
 	w->last = &w->first;
+	w->last_change = &w->first_change;
 	w->retain_at_ms = clock_mono_ms() + clock_jitter_ms(o->retain_every_ms);
 	commit_init(&w->commit, l);
 	pthread_mutex_init(&w->lock, NULL);

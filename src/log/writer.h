@@ -1,7 +1,7 @@
 /*
  * The writer: one thread of a process that owns all its writes.  It commits
- * everything that waits in one transaction (group commit), then answers each
- * append, then touches the wake file.  Between commits it deletes, in small
+ * everything that waits in one transaction (group commit), then touches the wake
+ * file and answers each append.  Between commits it deletes, in small
  * steps, what the retention options let go, and a second thread checkpoints
  * the WAL so that no publisher waits for that.
  */
@@ -10,6 +10,7 @@
 
 #include "base/message.h"
 #include "log/log.h"
+#include "log/session.h"
 
 struct log_writer;
 
@@ -49,8 +50,9 @@ struct log_writer_options {
 	uint32_t group_messages;        /* in one transaction, at most (one append
 	                                   of more is still one transaction) */
 	uint32_t retain_every_ms;       /* how often retention looks */
-	/* Called on the writer's thread after each commit that stored something,
-	   before the appends are answered; and with arg.  May be NULL. */
+	/* Called on the writer's thread after each commit that stored messages or
+	   changed what a session wants, before the appends are answered and
+	   after the changes are; and with arg.  May be NULL. */
 	void (*committed)(void *arg, uint64_t newest_seq);
 	void *arg;
 };
@@ -64,6 +66,15 @@ enum rc log_writer_start(struct log *l, const struct log_writer_options *o,
  * a is larger than the whole queue.  After a failure done isn't called.
  */
 enum rc log_append(struct log_writer *w, struct append *a,
+    struct err *e) MUST_CHECK;
+
+/*
+ * Changes a session: in the same transaction as what else waits, before its
+ * messages; counts as one message in the queue.  Any thread, also from within
+ * done.  RC_BUSY: the queue is full, or the writer is stopping; done isn't
+ * called then.
+ */
+enum rc log_change(struct log_writer *w, struct log_change *c,
     struct err *e) MUST_CHECK;
 
 /*

@@ -759,7 +759,7 @@ want_of_memory_stores_nothing(void)
 	commit_init(&c, f.log);
 	for (after = 0;; after++) {
 		fail_alloc_after(after);
-		rc = commit_group(&c, &a, &stored, &f.e);
+		rc = commit_group(&c, &a, NULL, &stored, &f.e);
 		if (!fail_alloc_end())
 			break;
 		CU_ASSERT_EQUAL(rc, RC_NOMEM);

@@ -41,7 +41,8 @@
 	X(log_writer) \
 	X(log_retain) \
 	X(log_fitness) \
-	X(findings)
+	X(findings) \
+	X(session)
 
 #define X(name) extern CU_TestInfo test_##name[];
 TEST_SUITES(X)

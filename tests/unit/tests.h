@@ -42,7 +42,8 @@
 	X(log_retain) \
 	X(log_fitness) \
 	X(findings) \
-	X(session)
+	X(session) \
+	X(slots)
 
 #define X(name) extern CU_TestInfo test_##name[];
 TEST_SUITES(X)

@@ -159,6 +159,24 @@ begin_of(const struct change_at *at, const struct log_change *c)
 	return begin;
 }
 
+/* To c->begin; what was given stays given to the subscriptions that it has. */
+static enum rc
+go_back(const struct change_at *at, const struct log_change *c)
+{
+	sqlite3_stmt *st;
+	enum rc rc =
+	    run(at, ST_SUBSCRIPTIONS_RAISE, c->slot, (int64_t)c->cursor);
+
+	if (rc != RC_OK)
+		return rc;
+	st = statement_of(at, ST_SESSION_BACK, c->slot);
+	if (st != NULL) {
+		sqlite3_bind_int64(st, 2, (sqlite3_int64)c->begin);
+		sqlite3_bind_int64(st, 3, at->now_ms);
+	}
+	return db_run(at->db, st, at->e);
+}
+
 static enum rc
 subscribe(const struct change_at *at, struct log_change *c)
 {
@@ -171,13 +189,8 @@ subscribe(const struct change_at *at, struct log_change *c)
 		return refuse(c, RC_TOO_LARGE,
 		    "more subscriptions than bayeux-subscriptions allows");
 	c->begin = begin_of(at, c);
-	if (c->begin < c->cursor) {
-		rc = run(at, ST_SUBSCRIPTIONS_RAISE, c->slot,
-		    (int64_t)c->cursor);
-		if (rc == RC_OK)
-			rc = run(at, ST_SESSION_BACK, c->slot,
-			    (int64_t)c->begin);
-	}
+	if (c->begin < c->cursor)
+		rc = go_back(at, c);
 	return rc == RC_OK ? put_subscriptions(at, c) : rc;
 }
 

@@ -169,8 +169,9 @@ enum {
 		"cursor = CASE epoch WHEN ?4 THEN max(cursor, ?3) ELSE ?3 END " \
 		"WHERE slot = ?1 AND (seen_ms <= ?5 OR seen_ms > ?2 " \
 		"OR epoch <> ?4)") \
-	/* ... cursor */ \
-	X(SESSION_BACK, "UPDATE session SET cursor = ?2 WHERE slot = ?1") \
+	/* ... cursor, time: no SEEN on its way may undo it */ \
+	X(SESSION_BACK, "UPDATE session SET cursor = ?2, seen_ms = ?3 " \
+		"WHERE slot = ?1") \
 	X(SESSION_DELETE, "DELETE FROM session WHERE slot = ?1") \
 	X(SUBSCRIPTION_COUNT, "SELECT count(*) FROM subscription " \
 		"WHERE slot = ?1") \

@@ -287,37 +287,6 @@ too_many_subscriptions_are_refused_as_a_whole(void)
 	fixture_fini(&f);
 }
 
-static void
-subscribing_to_the_past_takes_the_session_back_but_not_the_others(void)
-{
-	const struct log_subscription first[] = {
-	    {SLICE("a"), LOG_AFTER_NEWEST}, {SLICE("b"), 9}};
-	const struct log_subscription past[] = {{SLICE("c"), 2}};
-	struct changing w = {.c = {.kind = LOG_SESSION_SUBSCRIBE,
-	                         .id = SLICE("s"),
-	                         .item = past,
-	                         .n = 1,
-	                         .cursor = 4}};
-	struct log_session s;
-	struct fixture f;
-
-	sessions_start(&f);
-	for (int i = 0; i < 3; i++)
-		fixture_put(&f, "a", "x");
-	made(&f, "s");
-	CU_ASSERT_EQUAL(subscribe(&f, "s", 3, first, 2), RC_OK);
-	fixture_put(&f, "a", "given");
-	CU_ASSERT_EQUAL(change(&f, &w), RC_OK);
-	CU_ASSERT_EQUAL(w.c.begin, 2);
-	s = read_session(&f, "s");
-	CU_ASSERT_EQUAL_FATAL(s.n, 3);
-	CU_ASSERT_EQUAL(s.cursor, 2);
-	CU_ASSERT(s.item[0].after == 4 && s.item[1].after == 9);
-	CU_ASSERT_EQUAL(s.item[2].after, 2);
-	log_session_fini(&s);
-	fixture_fini(&f);
-}
-
 static enum rc
 see(struct fixture *f, const char *id, uint64_t cursor, uint32_t epoch)
 {
@@ -339,6 +308,40 @@ make_older(struct fixture *f)
 	CU_ASSERT_EQUAL(
 	    fixture_sql(f, "UPDATE session SET seen_ms = seen_ms - 60001"),
 	    SQLITE_OK);
+}
+
+static void
+subscribing_to_the_past_takes_the_session_back_but_not_the_others(void)
+{
+	const struct log_subscription first[] = {
+	    {SLICE("a"), LOG_AFTER_NEWEST}, {SLICE("b"), 9}};
+	const struct log_subscription past[] = {{SLICE("c"), 2}};
+	struct changing w = {.c = {.kind = LOG_SESSION_SUBSCRIBE,
+	                         .id = SLICE("s"),
+	                         .item = past,
+	                         .n = 1,
+	                         .cursor = 4}};
+	struct log_session s;
+	struct fixture f;
+
+	sessions_start(&f);
+	for (int i = 0; i < 3; i++)
+		fixture_put(&f, "a", "x");
+	made(&f, "s");
+	CU_ASSERT_EQUAL(subscribe(&f, "s", 3, first, 2), RC_OK);
+	fixture_put(&f, "a", "given");
+	make_older(&f);
+	CU_ASSERT_EQUAL(change(&f, &w), RC_OK);
+	CU_ASSERT_EQUAL(w.c.begin, 2);
+	/* what another process was about to write of the time before */
+	CU_ASSERT_EQUAL(see(&f, "s", 4, log_epoch(f.log)), RC_OK);
+	s = read_session(&f, "s");
+	CU_ASSERT_EQUAL_FATAL(s.n, 3);
+	CU_ASSERT_EQUAL(s.cursor, 2);
+	CU_ASSERT(s.item[0].after == 4 && s.item[1].after == 9);
+	CU_ASSERT_EQUAL(s.item[2].after, 2);
+	log_session_fini(&s);
+	fixture_fini(&f);
 }
 
 static bool

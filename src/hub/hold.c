@@ -100,6 +100,13 @@ hub_unclaim(struct hub *h, uint32_t place)
 	atomic_fetch_sub(&h->claims, 1);
 }
 
+void
+hub_set_over(struct reader *r, uint64_t at_ms)
+{
+	r->hold_until_ms = at_ms < UINT64_MAX / 2 ? at_ms : UINT64_MAX / 2;
+	hub_set_timer(r);
+}
+
 bool
 hub_is_turn_over(const struct reader *r)
 {

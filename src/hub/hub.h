@@ -57,7 +57,8 @@ void hub_hold(struct hub *h, struct hub_reader *spec);
 struct reader;
 
 struct hub_client {
-	void (*readable)(void *arg);    /* bytes wait on the descriptor */
+	/* bytes wait on the descriptor; NULL: they are of no interest */
+	void (*readable)(void *arg);
 	void (*border)(void *arg);      /* hub_await_border's */
 	void (*tick)(void *arg);        /* at least each tick_ms */
 	void (*gone)(void *arg);        /* the peer left: the reader is no more */
@@ -75,6 +76,9 @@ struct hub_client {
  * and no other.
  */
 struct entry;
+
+/* When `over` is to be called, by the loop's clock; UINT64_MAX: not. */
+void hub_set_over(struct reader *r, uint64_t at_ms);
 
 /* Listens to these patterns instead of what it did before.  Takes what. */
 enum rc hub_listen(struct reader *r, struct pattern_set *what,

@@ -165,7 +165,8 @@ on_event(uv_poll_t *poll, int status, int events)
 		reader_close(r);
 		return;
 	}
-	if ((events & UV_READABLE) && r->client != NULL)
+	if ((events & UV_READABLE) && r->client != NULL &&
+	    r->client->readable != NULL)
 		r->client->readable(r->client_arg);
 	else if (events & UV_READABLE)
 		drain_input(r);

@@ -191,6 +191,8 @@ subscribe(const struct change_at *at, struct log_change *c)
 	c->begin = begin_of(at, c);
 	if (c->begin < c->cursor)
 		rc = go_back(at, c);
+	if (rc == RC_OK && c->has_replay)
+		rc = run(at, ST_SESSION_REPLAYS, c->slot, 0);
 	return rc == RC_OK ? put_subscriptions(at, c) : rc;
 }
 

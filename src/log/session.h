@@ -58,7 +58,8 @@ enum log_change_kind {
  * NEW         makes it, with has_ack, has_replay and browser; its cursor is the
  *             newest seq.  RC_BUSY: there are log_options.sessions already;
  *             RC_DENIED: the id is in use
- * SUBSCRIBE   to all n patterns (distinct) or none, each behind its `after`; to
+ * SUBSCRIBE   to all n patterns (distinct) or none, each behind its `after`; with
+ *             has_replay, which it keeps then; to
  *             one that it has already: anew.  cursor: where the session is.
  *             If one begins before that, the session goes back so far, and
  *             what it has given counts as the other subscriptions' `after`;

@@ -169,6 +169,8 @@ enum {
 		"cursor = CASE epoch WHEN ?4 THEN max(cursor, ?3) ELSE ?3 END " \
 		"WHERE slot = ?1 AND (seen_ms <= ?5 OR seen_ms > ?2 " \
 		"OR epoch <> ?4)") \
+	X(SESSION_REPLAYS, "UPDATE session SET has_replay = 1 " \
+		"WHERE slot = ?1") \
 	/* ... cursor, time: no SEEN on its way may undo it */ \
 	X(SESSION_BACK, "UPDATE session SET cursor = ?2, seen_ms = ?3 " \
 		"WHERE slot = ?1") \

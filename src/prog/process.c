@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/diag.h"
+#include "transport/bayeux.h"
 #include "transport/ratelimit.h"
 
 #include <sched.h>
@@ -148,6 +149,8 @@ process_open(struct process *p, const struct options *o,
 	    e)) != RC_OK ||
 	    (rc = hub_new(&s->hub, &p->loop, o, s->store, s->box, e)) != RC_OK)
 		return rc;
+	if ((rc = bayeux_new(&s->bayeux, s, e)) != RC_OK)
+		return rc;
 	return ratelimit_new(&s->ratelimit, o->publish_rate, o->publish_burst,
 	    o->rate_clients, e);
 }
@@ -176,6 +179,7 @@ process_close(struct process *p)
 	uv_walk(&p->loop, close_handle, NULL); /* what is not closing by itself */
 	uv_run(&p->loop, UV_RUN_DEFAULT);      /* also pages that are being read */
 	uv_loop_close(&p->loop);
+	bayeux_free(s->bayeux);
 	store_close(s->store);
 	ratelimit_free(s->ratelimit);
 	pthread_mutex_destroy(&s->lock);

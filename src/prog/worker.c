@@ -80,9 +80,9 @@ build(struct worker *w, const struct options *o, struct err *e)
 	sigaction(NUDGE, &nudge, NULL);
 	p->stop = stop;
 	p->is_over = is_over;
-	rc = process_open(p, o, on_idle, e);
-	return rc != RC_OK ? rc :
-	    arrivals_new(&p->server.arrivals, &p->server, e);
+	if ((rc = process_open(p, o, on_idle, e)) != RC_OK)
+		return rc;
+	return arrivals_new(&p->server.arrivals, &p->server, e);
 }
 
 static void

@@ -28,7 +28,10 @@
 	X(web_root,      "DOCUMENT_ROOT") \
 	X(web_server,    "SERVER_SOFTWARE") \
 	X(protocol,      "SERVER_PROTOCOL") \
-	X(https,         "HTTPS")
+	X(https,         "HTTPS") \
+	X(cookie,        "HTTP_COOKIE") \
+	X(referer,       "HTTP_REFERER") \
+	X(fetch_site,    "HTTP_SEC_FETCH_SITE")
 
 struct request {
 	struct outlet outlet;

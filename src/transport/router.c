@@ -7,21 +7,30 @@
 
 #include <stdio.h>
 
+enum methods { GETS = 1, POSTS = 2, BOTH = 3 };
+
+static const char *const method_names[] = {
+    [GETS] = "GET, HEAD, OPTIONS",
+    [POSTS] = "POST, OPTIONS",
+    [BOTH] = "GET, HEAD, POST, OPTIONS",
+};
+
 static const struct route {
 	const char *path;
 	bool has_rest;          /* more segments may follow */
-	bool is_post;           /* else GET and HEAD */
+	enum methods methods;
 	technique_fn *serve;
 } routes[] = {
-    {"/publish", true, true, publish_serve},
-    {"/poll", false, false, shortpoll_serve},
-    {"/longpoll", false, false, longpoll_serve},
-    {"/events", false, false, sse_serve},
-    {"/stream", false, false, stream_serve},
-    {"/status", false, false, status_serve},
-    {"/metrics", false, false, metrics_serve},
-    {"/channels", false, false, channels_serve},
-    {"/doctor", true, false, doctor_serve},
+    {"/publish", true, POSTS, publish_serve},
+    {"/poll", false, GETS, shortpoll_serve},
+    {"/longpoll", false, GETS, longpoll_serve},
+    {"/events", false, GETS, sse_serve},
+    {"/stream", false, GETS, stream_serve},
+    {"/status", false, GETS, status_serve},
+    {"/metrics", false, GETS, metrics_serve},
+    {"/channels", false, GETS, channels_serve},
+    {"/doctor", true, GETS, doctor_serve},
+    {"/bayeux", true, BOTH, bayeux_serve},
 };
 
 #define N_ROUTES (sizeof routes / sizeof routes[0])
@@ -51,8 +60,7 @@ static void
 answer_options(struct server *s, struct request *rq, const struct route *r)
 {
 	char extra[256];
-	const char *methods = r->is_post ? "POST, OPTIONS" :
-	    "GET, HEAD, OPTIONS";
+	const char *methods = method_names[r->methods];
 
 	snprintf(extra, sizeof extra, "Allow: %s\r\n"
 	    "Access-Control-Allow-Methods: %s\r\n"
@@ -65,8 +73,22 @@ answer_options(struct server *s, struct request *rq, const struct route *r)
 static bool
 is_method(const struct request *rq, const struct route *r)
 {
-	return r->is_post ? request_is(rq, "POST") :
-	    request_is(rq, "GET") || request_is(rq, "HEAD");
+	if (request_is(rq, "POST"))
+		return (r->methods & POSTS) != 0;
+	return (r->methods & GETS) != 0 &&
+	    (request_is(rq, "GET") || request_is(rq, "HEAD"));
+}
+
+static void
+refuse_method(struct server *s, struct request *rq, const struct route *r)
+{
+	char extra[64];
+
+	snprintf(extra, sizeof extra, "Allow: %s\r\n",
+	    method_names[r->methods]);
+	answer_status(s, rq, 405, extra, r->methods == POSTS ?
+	    "Publishing takes a POST." : r->methods == GETS ?
+	    "Reading takes a GET." : "Bayeux takes a POST, or a GET.");
 }
 
 void
@@ -86,14 +108,12 @@ router_serve(struct server *s, struct request *rq, enum rc rc,
 	else if (r == NULL)
 		answer_problem(s, rq, RC_MISSING, "There is nothing at this "
 		    "path. Try publish, poll, longpoll, events, stream, status, "
-		    "metrics, channels or doctor.");
+		    "metrics, channels, bayeux or doctor.");
 	else if (request_is(rq, "OPTIONS"))
 		answer_options(s, rq, r);
 	else if (!is_method(rq, r))
-		answer_status(s, rq, 405, r->is_post ? "Allow: POST, OPTIONS\r\n" :
-		    "Allow: GET, HEAD, OPTIONS\r\n", r->is_post ?
-		    "Publishing takes a POST." : "Reading takes a GET.");
-	else if (r->is_post && !is_welcome)
+		refuse_method(s, rq, r);
+	else if (request_is(rq, "POST") && !is_welcome)
 		answer_problem(s, rq, RC_DENIED, "Pages of another origin may "
 		    "not publish here. The operator can allow theirs with the "
 		    "option allow-origin.");

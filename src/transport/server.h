@@ -15,6 +15,7 @@
 #include <uv.h>
 
 struct arrivals;
+struct bayeux;
 struct ratelimit;
 struct request;
 struct server;
@@ -44,6 +45,7 @@ struct server {
 	struct hub *hub;
 	struct outbox *box;
 	struct arrivals *arrivals;
+	struct bayeux *bayeux;
 	struct ratelimit *ratelimit;
 	struct probes probes;
 	struct server_counters count;

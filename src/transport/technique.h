@@ -14,6 +14,7 @@ technique_fn shortpoll_serve;
 technique_fn longpoll_serve;
 technique_fn sse_serve;
 technique_fn stream_serve;
+technique_fn bayeux_serve;      /* rest: whatever clients append */
 technique_fn status_serve;
 technique_fn metrics_serve;
 technique_fn channels_serve;

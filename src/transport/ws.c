@@ -1,5 +1,7 @@
 #include "transport/ws.h"
 
+#include "transport/bayeux.h"
+#include "transport/bayeux_ws.h"
 #include "transport/wsops.h"
 #include "transport/wspublish.h"
 
@@ -42,6 +44,10 @@ ws_init(struct ws *w, struct server *s, struct err *e)
 	if (inflater_new(&w->rules.inflater, e) != RC_OK)
 		return e->rc;
 	w->echo_rules.inflater = w->rules.inflater;
+	w->bayeux_rules = w->rules;
+	w->bayeux_client = w->client;
+	w->bayeux_client.news = bayeux_ws_news;
+	w->bayeux_client.over = bayeux_ws_over;
 	return RC_OK;
 }
 
@@ -89,6 +95,7 @@ static void
 detach(struct ws_connection *c)
 {
 	c->reader = NULL;
+	bayeux_ws_leave(c);
 	*c->link = c->next;
 	if (c->next != NULL)
 		c->next->link = c->link;
@@ -121,7 +128,8 @@ end_now(struct ws_connection *c, struct slice frames)
 static bool
 is_done(const struct ws_connection *c)
 {
-	bool is_idle = c->first == NULL && c->lookup == NULL;
+	bool is_idle = c->first == NULL && c->lookup == NULL &&
+	    c->exchange == NULL;
 
 	return c->publishing == 0 && hub_is_flowing(c->reader) &&
 	    (!c->is_closing || is_idle);
@@ -203,7 +211,7 @@ static bool
 is_free(const struct ws_connection *c)
 {
 	return c->reader != NULL && c->lookup == NULL &&
-	    (c->last == NULL || c->is_closing) &&
+	    c->exchange == NULL && (c->last == NULL || c->is_closing) &&
 	    c->publishing < c->ws->server->options->ws_pipeline &&
 	    hub_is_flowing(c->reader);
 }
@@ -231,6 +239,15 @@ put_off(struct ws_connection *c, const char *data, size_t n)
 	return true;
 }
 
+static void
+run(struct ws_connection *c, char *data, size_t n)
+{
+	if (c->is_bayeux)
+		bayeux_ws_run(c, data, n);
+	else
+		wsops_run(c, data, n);
+}
+
 static bool
 on_text(void *arg, char *data, size_t n, bool is_binary)
 {
@@ -242,7 +259,7 @@ on_text(void *arg, char *data, size_t n, bool is_binary)
 	}
 	if (c->first != NULL || !is_free(c))
 		return c->reader != NULL && put_off(c, data, n);
-	wsops_run(c, data, n);
+	run(c, data, n);
 	return c->reader != NULL;
 }
 
@@ -286,7 +303,7 @@ go_on(struct ws_connection *c)
 		if (c->first == NULL)
 			c->end = &c->first;
 		c->later_bytes -= l->n;
-		wsops_run(c, l->data, l->n);
+		run(c, l->data, l->n);
 		free(l);
 	}
 	if (c->reader != NULL)
@@ -309,6 +326,8 @@ ws_proceed(struct ws_connection *c)
 	if (c->lookup != NULL && c->reader != NULL &&
 	    hub_is_flowing(c->reader))
 		wsops_finish(c);
+	if (c->wait != NULL && c->reader != NULL && hub_is_flowing(c->reader))
+		bayeux_wait_look(c->wait);
 	if (c->reader != NULL)
 		go_on(c);
 	ws_unhold(c);
@@ -400,7 +419,8 @@ on_tick(void *arg)
 	/* what leaves although the socket was full, somebody reads */
 	if (!hub_is_flowing(c->reader) && sent_ms > c->heard_ms)
 		c->heard_ms = sent_ms;
-	if (c->lookup != NULL || c->publishing >= o->ws_pipeline)
+	if (c->lookup != NULL || c->exchange != NULL ||
+	    c->publishing >= o->ws_pipeline)
 		c->heard_ms = uv_now(c->ws->server->loop); /* we don't listen */
 	quiet_ms = uv_now(c->ws->server->loop) - c->heard_ms;
 	if (quiet_ms >= o->ws_idle_ms) {
@@ -428,7 +448,8 @@ make(struct ws *w, const struct ws_start *start)
 
 	if (c == NULL)
 		return NULL;
-	if (w->server->options->publish_rate > 0 && start->client != NULL &&
+	if ((w->server->options->publish_rate > 0 || start->is_bayeux) &&
+	    start->client != NULL &&
 	    (c->client = strdup(start->client)) == NULL) {
 		free(c);
 		return NULL;
@@ -439,6 +460,9 @@ make(struct ws *w, const struct ws_start *start)
 	c->has_deflate = start->has_deflate;
 	c->window_bits = start->window_bits;
 	c->is_echo = start->is_echo;
+	c->is_bayeux = start->is_bayeux;
+	if (start->is_bayeux && start->cookie.n > 0)
+		bayeux_mark_browser(c->browser, 'c', start->cookie);
 	c->heard_ms = uv_now(w->server->loop);
 	return c;
 }
@@ -459,7 +483,8 @@ ws_start(struct ws *w, struct ws_start *start)
 	    .gap_known = start->gap_known,
 	    .hold_ms = UINT64_MAX / 2,
 	    .head = start->head,
-	    .is_silent = start->is_echo,
+	    .is_silent = start->is_echo || start->is_bayeux,
+	    .is_listener = start->is_bayeux,
 	    .place = start->place,
 	};
 
@@ -469,7 +494,8 @@ ws_start(struct ws *w, struct ws_start *start)
 		hub_unclaim(w->server->hub, start->place);
 		return;
 	}
-	c->reader = hub_attach(w->server->hub, &spec, &w->client, c);
+	c->reader = hub_attach(w->server->hub, &spec, start->is_bayeux ?
+	    &w->bayeux_client : &w->client, c);
 	if (c->reader == NULL) {
 		connection_free(c);
 		return;

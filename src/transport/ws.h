@@ -7,6 +7,7 @@
  *   ws        one connection: what comes in, back-pressure, the closing handshake
  *   wsops     what clients ask for
  *   wspublish the publishes of one connection on their way to the log
+ *   bayeux_ws what clients say who speak Bayeux
  *
  * An operation that can't be done at once (a cursor is being looked up, the
  * client doesn't read, much waits to be stored) makes the connection stop
@@ -26,12 +27,14 @@
 struct ws_batch;
 struct ws_later;
 struct ws_lookup;
+struct bayeux_exchange;
+struct bayeux_wait;
 
 /* What all connections of a process share. */
 struct ws {
 	struct server *server;
-	struct hub_client client;
-	struct wsread_rules rules, echo_rules;
+	struct hub_client client, bayeux_client;
+	struct wsread_rules rules, echo_rules, bayeux_rules;
 	struct ws_connection *list;
 	size_t count;
 	bool is_stopping;
@@ -47,6 +50,11 @@ struct ws_connection {
 	size_t later_bytes;             /* of them */
 	struct ws_lookup *lookup;       /* a subscription whose start is looked up */
 	struct ws_connection *next, **link;
+	/* of a connection that speaks Bayeux: */
+	struct bayeux_exchange *exchange;       /* under way; or NULL */
+	struct bayeux_wait *wait;       /* the connect that is held; or NULL */
+	char browser[9];                /* bayeux_mark_browser's; [0] == 0: none */
+	bool is_bayeux;
 	char *client;                   /* address, for publish-rate; or NULL */
 	struct buf *out;                /* while bytes are taken in: what they are
 	                                   answered with, in their order; or NULL */
@@ -79,7 +87,8 @@ ws_retry_s(int status)
 struct ws_start {
 	int fd;                         /* taken */
 	const char *client;             /* copied; may be NULL */
-	bool is_echo, has_deflate;
+	bool is_echo, is_bayeux, has_deflate;
+	struct slice cookie;            /* is_bayeux: the header field; borrowed */
 	uint8_t window_bits;
 	struct slice head;              /* the answer to the handshake; borrowed */
 	struct slice early;             /* bytes behind the handshake; borrowed */

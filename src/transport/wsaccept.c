@@ -1,5 +1,7 @@
 #include "transport/wsaccept.h"
 
+#include "transport/bayeux.h"
+
 #include "base/diag.h"
 #include "transport/reading.h"
 #include "wire/wsopen.h"
@@ -42,7 +44,7 @@ struct opening {
 	struct reading_page page;
 	enum rc rc;
 	struct err err;
-	bool is_echo;
+	bool is_echo, is_bayeux;
 	uint32_t place;         /* of the budget, once claimed */
 };
 
@@ -128,6 +130,19 @@ ends_with(struct slice path, struct slice tail)
 	    slice_is(slice_after(path, path.n - tail.n), tail);
 }
 
+/* Is it a segment of path, such as "/bayeux" of "/comet/bayeux/connect"? */
+static bool
+has_segment(struct slice path, struct slice segment)
+{
+	const char *at = memmem(path.p, path.n, segment.p, segment.n);
+	size_t end;
+
+	if (at == NULL)
+		return false;
+	end = (size_t)(at - path.p) + segment.n;
+	return end == path.n || path.p[end] == '/';
+}
+
 static void
 address_text(int fd, char *to, size_t n)
 {
@@ -192,6 +207,8 @@ hand_over(struct opening *o)
 	client_of(o, client, sizeof client);
 	start.client = client;
 	start.place = o->place;
+	start.is_bayeux = o->is_bayeux;
+	start.cookie = bayeux_cookie(o->asked.cookie);
 	start.early = slice_after(all, o->head_bytes);
 	start.what = o->rd.what;
 	o->rd.what = (struct pattern_set){0};
@@ -250,20 +267,42 @@ parse_query(struct opening *o, struct err *e)
 	    false, e);
 }
 
+/* False: it was refused. */
+static bool
+is_welcome(struct opening *o)
+{
+	bool is_cross;
+
+	if (server_allows_origin(o->all->ws->server, o->asked.origin,
+	    o->asked.host, &is_cross))
+		return true;
+	refuse(o, 403, "Pages of another origin may not connect here. The "
+	    "operator can allow theirs with the option allow-origin.");
+	return false;
+}
+
+static void
+open_bayeux(struct opening *o)
+{
+	if (!is_welcome(o))
+		return;
+	o->is_bayeux = true;
+	o->asked.has_deflate = false; /* events are small, and their bytes shared */
+	if (claim(o))
+		hand_over(o);
+	else
+		turn_away(o);
+}
+
 static void
 open_subscribed(struct opening *o)
 {
 	struct server *s = o->all->ws->server;
-	bool is_cross;
 	struct err e;
 	enum rc rc;
 
-	if (!server_allows_origin(s, o->asked.origin, o->asked.host, &is_cross)) {
-		refuse(o, 403, "Pages of another origin may not connect here. "
-		    "The operator can allow theirs with the option "
-		    "allow-origin.");
+	if (!is_welcome(o))
 		return;
-	}
 	if ((rc = parse_query(o, &e)) != RC_OK) {
 		refuse(o, rc_http_status(rc), e.text);
 		return;
@@ -304,6 +343,8 @@ on_request(struct opening *o)
 			turn_away(o);
 	} else if (ends_with(o->asked.path, SLICE("/ws"))) {
 		open_subscribed(o);
+	} else if (has_segment(o->asked.path, SLICE("/bayeux"))) {
+		open_bayeux(o);
 	} else {
 		refuse(o, 404, "There is no WebSocket at this path. It is at "
 		    "/ws below the base URL, such as /comet/ws.");

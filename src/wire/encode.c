@@ -1,8 +1,10 @@
 #include "wire/encode.h"
 
 #include "base/cursor.h"
+#include "wire/bayeux.h"
 #include "wire/json.h"
 #include "wire/sse.h"
+#include "wire/wsframe.h"
 #include "wire/wsop.h"
 
 #define CALLBACK_MAX_BYTES 128
@@ -61,6 +63,12 @@ is_sse(enum form form)
 	return form == FORM_SSE || form == FORM_SSE_JSON;
 }
 
+static bool
+is_bayeux(enum form form)
+{
+	return form == FORM_BAYEUX || form == FORM_BAYEUX_REPLAY;
+}
+
 /* What stands before an object in the forms other than SSE. */
 static void
 begin_object(struct buf *b, const struct encode *how)
@@ -83,6 +91,24 @@ end_object(struct buf *b, const struct encode *how)
 		buf_add_char(b, '\n');
 }
 
+static void
+add_bayeux_frame(struct buf *b, const struct message *m, bool with_replay)
+{
+	struct bayeux_answer a;
+	struct buf text;
+
+	buf_init(&text, 0);
+	bayeux_answer_begin(&text, &a, (struct slice){0});
+	bayeux_answer_next(&text, &a);
+	bayeux_add_event(&text, m, with_replay, false);
+	bayeux_answer_end(&text, &a);
+	if (text.rc == RC_OK)
+		wsframe_add(b, WS_TEXT, buf_slice(&text));
+	else if (b->rc == RC_OK)
+		b->rc = text.rc;
+	buf_fini(&text);
+}
+
 void
 encode_message(struct buf *b, const struct encode *how, const struct message *m)
 {
@@ -102,6 +128,10 @@ encode_message(struct buf *b, const struct encode *how, const struct message *m)
 		break;
 	case FORM_WS_DEFLATE:
 		wsop_add_message(b, m, how->deflater, how->window_bits);
+		break;
+	case FORM_BAYEUX:
+	case FORM_BAYEUX_REPLAY:
+		add_bayeux_frame(b, m, how->form == FORM_BAYEUX_REPLAY);
 		break;
 	case FORM_NDJSON:
 	case FORM_SCRIPT:
@@ -156,6 +186,8 @@ encode_opening(struct buf *b, const struct encode *how, uint64_t cursor_seq,
 void
 encode_heartbeat(struct buf *b, const struct encode *how, uint64_t cursor_seq)
 {
+	if (is_bayeux(how->form))
+		return; /* the connect's reply says it */
 	if (form_is_ws(how->form)) {
 		wsop_add_heartbeat(b, cursor_seq, how->epoch);
 		return;
@@ -177,6 +209,8 @@ encode_heartbeat(struct buf *b, const struct encode *how, uint64_t cursor_seq)
 void
 encode_gap(struct buf *b, const struct encode *how, uint64_t cursor_seq)
 {
+	if (is_bayeux(how->form))
+		return; /* likewise */
 	if (form_is_ws(how->form)) {
 		wsop_add_gap(b, (struct slice){0}, cursor_seq, how->epoch);
 		return;
@@ -258,6 +292,8 @@ form_content_type(enum form form)
 		return "text/html; charset=utf-8";
 	case FORM_WS:
 	case FORM_WS_DEFLATE:
+	case FORM_BAYEUX:
+	case FORM_BAYEUX_REPLAY:
 	case FORM_OBJECT:
 	case FORMS:
 		break;

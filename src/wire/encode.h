@@ -19,6 +19,8 @@ enum form {
 	FORM_SCRIPT,            /* <script>callback({...})</script> */
 	FORM_WS,                /* a WebSocket text frame (wire/wsop.h) */
 	FORM_WS_DEFLATE,        /* the same, compressed where that is shorter */
+	FORM_BAYEUX,            /* a WebSocket text frame with one event */
+	FORM_BAYEUX_REPLAY,     /* the same with its replay id */
 	FORM_OBJECT,            /* the bare message object (poll answers) */
 	FORMS
 };
@@ -39,7 +41,8 @@ struct encode {
 static inline bool
 form_is_ws(enum form form)
 {
-	return form == FORM_WS || form == FORM_WS_DEFLATE;
+	return form == FORM_WS || form == FORM_WS_DEFLATE ||
+	    form == FORM_BAYEUX || form == FORM_BAYEUX_REPLAY;
 }
 
 #define DEFAULT_CALLBACK "parent.comet"

@@ -225,6 +225,8 @@ read_field(struct opening *g, struct slice name, struct slice value,
 		g->has_upgrade |= list_has(value, "upgrade");
 	else if (wsopen_is_word(name, "X-Forwarded-For"))
 		read_forwarded(g->o, value);
+	else if (wsopen_is_word(name, "Cookie"))
+		g->o->cookie = value;
 	else if (wsopen_is_word(name, "Transfer-Encoding") ||
 	    (wsopen_is_word(name, "Content-Length") &&
 	        !slice_is(value, SLICE("0"))))

@@ -20,6 +20,7 @@ struct wsopen {
 	struct slice origin;    /* p == NULL: none */
 	struct slice client;    /* the last address of X-Forwarded-For;
 	                           p == NULL: none */
+	struct slice cookie;    /* of the last field of that name; p == NULL: none */
 	struct slice key;       /* Sec-WebSocket-Key */
 	bool has_deflate;       /* permessage-deflate was agreed on */
 	uint8_t window_bits;    /* server_max_window_bits agreed on: 9..15 */

@@ -17,6 +17,8 @@ static const struct encode forms[] = {
 	.callback = {"parent.comet", 12}},
     [FORM_WS] = {.form = FORM_WS, .epoch = EPOCH},
     [FORM_WS_DEFLATE] = {.form = FORM_WS_DEFLATE, .epoch = EPOCH},
+    [FORM_BAYEUX] = {.form = FORM_BAYEUX, .epoch = EPOCH},
+    [FORM_BAYEUX_REPLAY] = {.form = FORM_BAYEUX_REPLAY, .epoch = EPOCH},
     [FORM_OBJECT] = {.form = FORM_OBJECT, .epoch = EPOCH},
 };
 
@@ -310,6 +312,8 @@ heartbeat_tells_the_cursor_in_each_form(void)
 	    [FORM_WS] = "\x81({\"op\":\"heartbeat\",\"cursor\":\"7.9f3a1c22\"}",
 	    [FORM_WS_DEFLATE] =
 		"\x81({\"op\":\"heartbeat\",\"cursor\":\"7.9f3a1c22\"}",
+	    [FORM_BAYEUX] = "",
+	    [FORM_BAYEUX_REPLAY] = "",
 	    [FORM_OBJECT] = "{\"heartbeat\":\"7.9f3a1c22\"}",
 	};
 	struct buf b;
@@ -319,6 +323,14 @@ heartbeat_tells_the_cursor_in_each_form(void)
 		encode_heartbeat(&b, &forms[i], 7);
 		CU_ASSERT(took(&b, texts[i]));
 	}
+}
+
+static void
+bayeux_event_is_a_frame_of_its_own(void)
+{
+	CU_ASSERT(writes(FORM_BAYEUX, a_message(SLICE("hello")),
+	    "\x81\x2a["
+	    "{\"channel\":\"/chat/room1\",\"data\":\"hello\"}]"));
 }
 
 static void
@@ -336,6 +348,8 @@ gap_tells_where_delivery_goes_on(void)
 	    [FORM_WS] = "\x81-{\"op\":\"gap\",\"gap\":true,\"cursor\":\"7.9f3a1c22\"}",
 	    [FORM_WS_DEFLATE] =
 		"\x81-{\"op\":\"gap\",\"gap\":true,\"cursor\":\"7.9f3a1c22\"}",
+	    [FORM_BAYEUX] = "",
+	    [FORM_BAYEUX_REPLAY] = "",
 	    [FORM_OBJECT] = "{\"gap\":true,\"cursor\":\"7.9f3a1c22\"}",
 	};
 	struct buf b;
@@ -577,6 +591,7 @@ CU_TestInfo test_encode[] = {
     T(script_page_opens_with_padding_and_closes),
     T(heartbeat_tells_the_cursor_in_each_form),
     T(gap_tells_where_delivery_goes_on),
+    T(bayeux_event_is_a_frame_of_its_own),
     T(ending_delays_the_return_where_it_can),
     T(poll_answer_is_one_json_object),
     T(poll_answer_calls_back),

@@ -1,0 +1,222 @@
+/*
+ * Bayeux (API.md; the Bayeux 1.0 specification) over long-polling,
+ * callback-polling and WebSocket, the same on the worker and on the daemon.
+ *
+ *   bayeux           an exchange: one text of messages, one after the other;
+ *                    what each does to its session, and its reply
+ *   bayeux_session   sessions: row and slot
+ *   bayeux_wait      /meta/connect: looks for messages, and waits for them
+ *   bayeux_http      the two that are HTTP requests
+ *   bayeux_ws        the one that is a connection
+ *
+ * Nothing of a session is kept in the process: any process goes on with any.
+ */
+#ifndef COMETLOG_TRANSPORT_BAYEUX_H
+#define COMETLOG_TRANSPORT_BAYEUX_H
+
+#include "hub/slots.h"
+#include "log/session.h"
+#include "transport/server.h"
+#include "wire/bayeux.h"
+
+/* A clientId: 160 random bits as hexadecimal digits. */
+#define BAYEUX_CLIENT_ID_BYTES 40
+
+/* What is remembered of a browser's cookie: a mark, and a hash. */
+#define BAYEUX_BROWSER_BYTES 9
+
+struct bayeux_wait;
+struct bayeux_exchange;
+
+/* What all exchanges of a process share; made by bayeux_new. */
+struct bayeux {
+	struct server *server;
+	struct slots *slots;
+	struct bayeux_wait *waits;      /* connects that are held; the loop's */
+	uint64_t changes;               /* of slots, as they were last seen */
+	_Atomic int64_t refreshed_ms;   /* when slots_refresh was last called */
+};
+
+/* The slots' file is made beside the log.  On the loop.  Errors as slots_open's. */
+enum rc bayeux_new(struct bayeux **out, struct server *s,
+    struct err *e) MUST_CHECK;
+void bayeux_free(struct bayeux *b);
+
+/* ---- sessions ---- */
+
+struct bayeux_session {
+	char id[BAYEUX_CLIENT_ID_BYTES];
+	size_t id_n;                    /* 0: none is loaded */
+	struct log_session row;
+	struct slot slot;
+	bool is_gap;                    /* the log is another than its cursor's */
+};
+
+/* Reads the session of a client for a browser (n == 0: no cookie).  RC_MISSING: there is none, or it is another
+   browser's.  Ends what *s had before.  Blocks: not on the loop. */
+enum rc bayeux_session_load(struct bayeux *b, struct bayeux_session *s,
+    struct slice id, struct slice browser, struct err *e) MUST_CHECK;
+void bayeux_session_fini(struct bayeux_session *s);
+
+/* Where the session is: everything up to there was given. */
+uint64_t bayeux_session_cursor(struct bayeux *b,
+    const struct bayeux_session *s);
+
+/* Puts it there, forward or back. */
+void bayeux_session_move(struct bayeux *b, const struct bayeux_session *s,
+    uint64_t to);
+
+/* Does a subscription of it cover m, and want it? */
+bool bayeux_session_wants(const struct bayeux_session *s,
+    const struct message *m);
+
+/* What it has subscribed to, for the caller to end.  RC_NOMEM. */
+enum rc bayeux_session_patterns(const struct bayeux_session *s,
+    struct pattern_set *what, struct err *e) MUST_CHECK;
+
+/* The value of a browser's cookie among others, or none. */
+#define BAYEUX_COOKIE "BAYEUX_BROWSER"
+struct slice bayeux_cookie(struct slice cookies);
+
+/* What is remembered of it.  mark 'c': it came with the request; 's': it is given
+   with the answer. */
+void bayeux_mark_browser(char to[static BAYEUX_BROWSER_BYTES], char mark,
+    struct slice cookie);
+
+/* Writes an id of a new session. */
+enum rc bayeux_draw_id(char id[static BAYEUX_CLIENT_ID_BYTES],
+    struct err *e) MUST_CHECK;
+
+/* Says that the session is in use, if that is due; nobody waits for it.  epoch:
+   the log's. */
+void bayeux_session_seen(struct bayeux *b, const struct bayeux_session *s,
+    uint32_t epoch);
+
+/* ---- exchanges ---- */
+
+/*
+ * One text of messages on its way.  Made by a transport, which fills what is
+ * the transport's; ended by the transport's done, once: with x->replies, the
+ * text of all replies.  A /meta/connect among the messages is left to the
+ * transport as x->connect, its reply not yet added.
+ */
+struct bayeux_exchange {
+	/* the transport's */
+	struct bayeux *bayeux;
+	unsigned type;                  /* BAYEUX_LONG_POLLING ... */
+	struct slice callback;          /* callback-polling */
+	struct slice browser;           /* BAYEUX_BROWSER_BYTES or none; borrowed */
+	struct slice client;            /* address; borrowed */
+	const char *publish_refusal;    /* why it may not publish; NULL: it may */
+	char *text;                     /* the messages; owned */
+	size_t text_n;
+	struct params *fields;          /* instead: those named "message"; borrowed */
+	void (*done)(struct bayeux_exchange *x);        /* any thread */
+	void *owner;
+
+	/* what came of it */
+	struct buf replies;
+	struct bayeux_answer answer;
+	struct bayeux_session session;
+	bool has_connect, is_first_connect, has_handshake;
+	bool has_replies;               /* beside the connect's */
+	struct bayeux_message connect;
+	uint32_t serial, version;       /* of the session, when it came */
+	int64_t received_ms;
+	bool is_released;               /* its session was ended */
+
+	/* on the way */
+	uv_work_t work;
+	struct task task;
+	struct bayeux_reading reading;
+	struct bayeux_limits limits;
+	struct bayeux_message m;        /* the one under way */
+	struct bayeux_subscription *room;
+	struct log_subscription *items;
+	struct bayeux_message *batch;   /* publishes that are stored together */
+	struct message *messages;
+	struct appended *appended;
+	size_t n_batch, batch_bytes;
+	bool is_held_back;              /* m is to be done after the batch */
+	struct append append;
+	struct log_change change;
+	char new_id[BAYEUX_CLIENT_ID_BYTES];
+	bool is_gap;                    /* of the subscription under way */
+	enum rc rc;                     /* of what the writer did */
+	struct err err;
+};
+
+/* An exchange with nothing filled in yet, or NULL. */
+struct bayeux_exchange *bayeux_exchange_new(struct bayeux *b);
+void bayeux_exchange_free(struct bayeux_exchange *x);
+
+/* Begins to read the text.  RC_BAD, RC_TOO_LARGE, RC_NOMEM: nothing was done. */
+enum rc bayeux_exchange_read(struct bayeux_exchange *x,
+    struct err *e) MUST_CHECK;
+
+/* Does what the messages say.  Not on the loop.  done may have been called, or
+   comes later. */
+void bayeux_exchange_run(struct bayeux_exchange *x);
+
+/* The same, from the loop, on a thread of the pool. */
+void bayeux_exchange_start(struct bayeux_exchange *x);
+
+/* The advice of this server; interval_ms: the client's pause. */
+struct bayeux_advice bayeux_advice(const struct server *s,
+    uint32_t interval_ms);
+
+/* ---- connects ---- */
+
+/*
+ * A connect that waits.  On the loop.  Messages go to `answered`, or one by one to
+ * `event` where that is set: then the connect itself waits for its timeout.
+ */
+struct bayeux_wait {
+	struct bayeux_exchange *x;      /* owned; ended by answered or gone */
+	struct bayeux_wait *next, **link;
+	struct reader *reader;          /* NULL: none yet */
+	uint64_t cursor;                /* everything up to it was given */
+	uint64_t until_ms;              /* the loop's clock */
+	uint32_t interval_ms;           /* that its reply advises */
+	uint32_t epoch;
+	bool is_gap;
+	bool is_over;                   /* it is answered, whatever there is */
+	bool is_reading;                /* a page, on the pool */
+	bool is_busy;                   /* in look */
+	bool is_left;                   /* its connection is gone */
+	size_t n;                       /* messages in events */
+	struct buf events;              /* of x->answer */
+	uv_work_t work;
+	struct pattern_set what;        /* while a page is read */
+	struct log_page page;
+	enum rc rc;
+	struct err err;
+
+	/* the transport's */
+	bool (*hold)(struct bayeux_wait *w);    /* makes reader listen; false: no place */
+	void (*answered)(struct bayeux_wait *w); /* events, then the connect's reply */
+	bool (*push)(struct bayeux_wait *w, struct entry *en,
+	    const struct message *m);           /* NULL: events are gathered */
+	void *owner;
+};
+
+/* Begins with x->connect; takes x. */
+struct bayeux_wait *bayeux_wait_new(struct bayeux_exchange *x);
+
+/* Looks for messages, and answers or holds.  May end w. */
+void bayeux_wait_look(struct bayeux_wait *w);
+
+/* Looks which held connects others have outdated.  After each look at the log. */
+void bayeux_look_around(struct bayeux *b);
+
+/* Its time is over: answers with what there is. */
+void bayeux_wait_over(struct bayeux_wait *w);
+
+/* The client has left: w is no more, or soon. */
+void bayeux_wait_leave(struct bayeux_wait *w);
+
+/* The whole text: replies, events, the connect's reply; and moves the cursor. */
+void bayeux_wait_compose(struct bayeux_wait *w, struct buf *b);
+void bayeux_wait_free(struct bayeux_wait *w);
+
+#endif

@@ -1,0 +1,270 @@
+#include "transport/bayeux.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+/* How often the file of slots is looked at. */
+#define REFRESH_MS 1000
+
+static void
+on_sync(void *arg)
+{
+	bayeux_look_around(arg);
+}
+
+enum rc
+bayeux_new(struct bayeux **out, struct server *s, struct err *e)
+{
+	struct bayeux *b = calloc(1, sizeof *b);
+	char *path;
+	enum rc rc;
+
+	*out = NULL;
+	if (b == NULL || asprintf(&path, "%s-sessions",
+	    log_path(store_log(s->store))) < 0) {
+		free(b);
+		return err_set(e, RC_NOMEM, "no memory for sessions");
+	}
+	b->server = s;
+	rc = slots_open(&b->slots, path, e);
+	free(path);
+	if (rc != RC_OK) {
+		free(b);
+		return rc;
+	}
+	b->changes = slots_changes(b->slots);
+	hub_on_sync(s->hub, on_sync, b);
+	*out = b;
+	return RC_OK;
+}
+
+void
+bayeux_free(struct bayeux *b)
+{
+	if (b == NULL)
+		return;
+	slots_close(b->slots);
+	free(b);
+}
+
+/* ---- ids ---- */
+
+enum rc
+bayeux_draw_id(char id[static BAYEUX_CLIENT_ID_BYTES], struct err *e)
+{
+	static const char digit[] = "0123456789abcdef";
+	unsigned char random[BAYEUX_CLIENT_ID_BYTES / 2];
+	size_t i;
+
+	if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
+		return err_set(e, RC_IO, "getrandom: %s", strerror(errno));
+	for (i = 0; i < sizeof random; i++) {
+		id[2 * i] = digit[random[i] >> 4];
+		id[2 * i + 1] = digit[random[i] & 15];
+	}
+	return RC_OK;
+}
+
+/* ---- browsers ---- */
+
+struct slice
+bayeux_cookie(struct slice cookies)
+{
+	struct slice rest = cookies, one;
+	size_t n = sizeof BAYEUX_COOKIE - 1;
+	const char *end;
+
+	while (rest.n > 0) {
+		end = memchr(rest.p, ';', rest.n);
+		one = (struct slice){rest.p, end == NULL ? rest.n :
+		    (size_t)(end - rest.p)};
+		rest = slice_after(rest, end == NULL ? rest.n : one.n + 1);
+		while (one.n > 0 && one.p[0] == ' ')
+			one = slice_after(one, 1);
+		if (one.n > n + 1 && slice_starts(one, SLICE(BAYEUX_COOKIE)) &&
+		    one.p[n] == '=')
+			return slice_after(one, n + 1);
+	}
+	return (struct slice){0};
+}
+
+void
+bayeux_mark_browser(char to[static BAYEUX_BROWSER_BYTES], char mark,
+    struct slice cookie)
+{
+	uint64_t hash = slice_hash(0x636f6d6574, cookie);
+
+	to[0] = mark;
+	memcpy(to + 1, &hash, sizeof hash);
+}
+
+/* ---- sessions ---- */
+
+void
+bayeux_session_fini(struct bayeux_session *s)
+{
+	if (s->id_n == 0)
+		return;
+	log_session_fini(&s->row);
+	*s = (struct bayeux_session){.id_n = 0};
+}
+
+/*
+ * May this browser use the session?  A cookie that is there must be the
+ * session's; none at all does where the handshake had none either: that was no
+ * browser, or one that takes no cookies.
+ */
+static bool
+is_its_browser(struct slice bound, struct slice browser)
+{
+	if (bound.n != BAYEUX_BROWSER_BYTES)
+		return true;
+	if (browser.n != BAYEUX_BROWSER_BYTES)
+		return bound.p[0] != 'c';
+	return slice_is(slice_after(bound, 1), slice_after(browser, 1));
+}
+
+/* The slot, with a cursor in it.  In another log the session begins anew; whether
+   it was told so shows in its cursor having moved. */
+static enum rc
+find_slot(struct bayeux *b, struct bayeux_session *s, struct err *e)
+{
+	bool is_same_log = s->row.epoch == s->row.tip.epoch;
+	int64_t now_ms = clock_unix_ms();
+	uint64_t cursor;
+	enum rc rc;
+
+	if (now_ms >= atomic_load(&b->refreshed_ms) + REFRESH_MS ||
+	    now_ms < atomic_load(&b->refreshed_ms)) {
+		atomic_store(&b->refreshed_ms, now_ms);
+		if ((rc = slots_refresh(b->slots, e)) != RC_OK)
+			return rc;
+	}
+	s->slot = slots_of(s->row.slot, (struct slice){s->id, s->id_n},
+	    s->row.tip.epoch);
+	rc = slots_claim(b->slots, s->slot, is_same_log ? s->row.cursor : 0, e);
+	if (rc == RC_OK && slots_cursor(b->slots, s->slot, &cursor))
+		s->is_gap = !is_same_log && cursor == 0;
+	return rc;
+}
+
+enum rc
+bayeux_session_load(struct bayeux *b, struct bayeux_session *s,
+    struct slice id, struct slice browser, struct err *e)
+{
+	struct log_reader *r;
+	enum rc rc;
+
+	if (s->id_n > 0 && slice_is(id, (struct slice){s->id, s->id_n}))
+		return RC_OK;
+	bayeux_session_fini(s);
+	if (id.p == NULL || id.n != sizeof s->id)
+		return err_set(e, RC_MISSING, "there is no such session");
+	if ((rc = store_borrow(b->server->store, &r, e)) != RC_OK)
+		return rc;
+	rc = log_session_read(r, id, &s->row, e);
+	store_return(b->server->store, r);
+	if (rc != RC_OK)
+		return rc;
+	memcpy(s->id, id.p, id.n);
+	s->id_n = id.n;
+	if (is_its_browser(s->row.browser, browser))
+		rc = find_slot(b, s, e);
+	else
+		rc = err_set(e, RC_MISSING, "there is no such session");
+	if (rc != RC_OK)
+		bayeux_session_fini(s);
+	return rc;
+}
+
+uint64_t
+bayeux_session_cursor(struct bayeux *b, const struct bayeux_session *s)
+{
+	uint64_t cursor;
+
+	return slots_cursor(b->slots, s->slot, &cursor) ? cursor :
+	    s->row.epoch == s->row.tip.epoch ? s->row.cursor : 0;
+}
+
+void
+bayeux_session_move(struct bayeux *b, const struct bayeux_session *s,
+    uint64_t to)
+{
+	uint64_t from;
+
+	while (slots_cursor(b->slots, s->slot, &from) && from != to &&
+	    !slots_move(b->slots, s->slot, from, to))
+		;
+}
+
+bool
+bayeux_session_wants(const struct bayeux_session *s, const struct message *m)
+{
+	bool is_same_log = s->row.epoch == s->row.tip.epoch;
+	size_t i;
+
+	for (i = 0; i < s->row.n; i++)
+		if ((!is_same_log || m->seq > s->row.item[i].after) &&
+		    pattern_matches(s->row.item[i].pattern, m->channel))
+			return bayeux_is_event(m->channel);
+	return false;
+}
+
+enum rc
+bayeux_session_patterns(const struct bayeux_session *s,
+    struct pattern_set *what, struct err *e)
+{
+	struct slice *pattern = calloc(s->row.n + 1, sizeof *pattern);
+	size_t i;
+	enum rc rc;
+
+	*what = (struct pattern_set){0};
+	if (pattern == NULL)
+		return err_set(e, RC_NOMEM, "no memory for a session");
+	for (i = 0; i < s->row.n; i++)
+		pattern[i] = s->row.item[i].pattern;
+	rc = pattern_set_copy(what, pattern, s->row.n, e);
+	free(pattern);
+	return rc;
+}
+
+/* ---- in use ---- */
+
+struct seen {
+	struct log_change change;       /* first */
+	char id[BAYEUX_CLIENT_ID_BYTES];
+};
+
+static void
+seen_done(struct log_change *c, enum rc rc, const char *why)
+{
+	(void)rc;
+	(void)why;
+	free(c);
+}
+
+void
+bayeux_session_seen(struct bayeux *b, const struct bayeux_session *s,
+    uint32_t epoch)
+{
+	struct seen *seen;
+	struct err e;
+
+	if (!s->is_gap && !slots_is_due(b->slots, s->slot, clock_unix_ms(),
+	    LOG_SESSION_WRITE_MS))
+		return;
+	seen = calloc(1, sizeof *seen);
+	if (seen == NULL)
+		return; /* the next connect says it */
+	memcpy(seen->id, s->id, sizeof seen->id);
+	seen->change = (struct log_change){.kind = LOG_SESSION_SEEN,
+	    .id = {seen->id, sizeof seen->id},
+	    .cursor = bayeux_session_cursor(b, s), .epoch = epoch,
+	    .done = seen_done};
+	if (store_change(b->server->store, &seen->change, &e) != RC_OK)
+		free(seen);
+}

@@ -640,8 +640,10 @@ bayeux_exchange_read(struct bayeux_exchange *x, struct err *e)
 {
 	const struct options *o = x->bayeux->server->options;
 	size_t room = o->bayeux_subscriptions, count;
-	enum rc rc;
+	enum rc rc = bayeux_open(x->bayeux, e);
 
+	if (rc != RC_OK)
+		return rc;
 	x->room = calloc(room, sizeof *x->room);
 	x->items = calloc(room, sizeof *x->items);
 	if (x->room == NULL || x->items == NULL)

@@ -28,19 +28,28 @@
 struct bayeux_wait;
 struct bayeux_exchange;
 
+/* Held connects are found by their browser in so many lists. */
+#define BAYEUX_BROWSER_LISTS 1024
+
 /* What all exchanges of a process share; made by bayeux_new. */
 struct bayeux {
 	struct server *server;
-	struct slots *slots;
-	struct bayeux_wait *waits;      /* connects that are held; the loop's */
+	pthread_mutex_t lock;           /* for making slots */
+	_Atomic(struct slots *) slots;  /* NULL until the first exchange */
+	struct bayeux_wait *waits;      /* connects under way; the loop's */
+	struct bayeux_wait *by_browser[BAYEUX_BROWSER_LISTS];   /* those of HTTP */
 	uint64_t changes;               /* of slots, as they were last seen */
 	_Atomic int64_t refreshed_ms;   /* when slots_refresh was last called */
 };
 
-/* The slots' file is made beside the log.  On the loop.  Errors as slots_open's. */
+/* On the loop.  RC_NOMEM. */
 enum rc bayeux_new(struct bayeux **out, struct server *s,
     struct err *e) MUST_CHECK;
 void bayeux_free(struct bayeux *b);
+
+/* Sees that the slots are there: a file beside the log, made by the first who
+   speaks Bayeux.  Any thread.  Errors as slots_open's. */
+enum rc bayeux_open(struct bayeux *b, struct err *e) MUST_CHECK;
 
 /* ---- sessions ---- */
 
@@ -174,6 +183,8 @@ struct bayeux_advice bayeux_advice(const struct server *s,
 struct bayeux_wait {
 	struct bayeux_exchange *x;      /* owned; ended by answered or gone */
 	struct bayeux_wait *next, **link;
+	struct bayeux_wait *sibling, **sibling_link;    /* in by_browser */
+	bool has_siblings;              /* its browser waits in another connect */
 	struct reader *reader;          /* NULL: none yet */
 	uint64_t cursor;                /* everything up to it was given */
 	uint64_t until_ms;              /* the loop's clock */
@@ -202,6 +213,10 @@ struct bayeux_wait {
 
 /* Begins with x->connect; takes x. */
 struct bayeux_wait *bayeux_wait_new(struct bayeux_exchange *x);
+
+/* For HTTP/1: browsers open few connections to a site, so but some of one's
+   clients may wait at a time; the others poll.  Before the first look. */
+void bayeux_wait_share(struct bayeux_wait *w);
 
 /* Looks for messages, and answers or holds.  May end w. */
 void bayeux_wait_look(struct bayeux_wait *w);

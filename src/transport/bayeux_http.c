@@ -213,6 +213,8 @@ run_wait(struct server *s, struct task *t)
 	w->owner = h;
 	w->hold = on_hold;
 	w->answered = on_answered;
+	if (slice_starts(h->rq->protocol, SLICE("HTTP/1")))
+		bayeux_wait_share(w);
 	bayeux_wait_look(w);
 }
 

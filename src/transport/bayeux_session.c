@@ -20,26 +20,46 @@ enum rc
 bayeux_new(struct bayeux **out, struct server *s, struct err *e)
 {
 	struct bayeux *b = calloc(1, sizeof *b);
-	char *path;
-	enum rc rc;
 
 	*out = NULL;
-	if (b == NULL || asprintf(&path, "%s-sessions",
-	    log_path(store_log(s->store))) < 0) {
-		free(b);
+	if (b == NULL)
 		return err_set(e, RC_NOMEM, "no memory for sessions");
-	}
 	b->server = s;
-	rc = slots_open(&b->slots, path, e);
-	free(path);
-	if (rc != RC_OK) {
-		free(b);
-		return rc;
-	}
-	b->changes = slots_changes(b->slots);
+	pthread_mutex_init(&b->lock, NULL);
 	hub_on_sync(s->hub, on_sync, b);
 	*out = b;
 	return RC_OK;
+}
+
+static enum rc
+open_slots(struct bayeux *b, struct err *e)
+{
+	struct slots *slots;
+	char *path;
+	enum rc rc;
+
+	if (asprintf(&path, "%s-sessions",
+	    log_path(store_log(b->server->store))) < 0)
+		return err_set(e, RC_NOMEM, "no memory for sessions");
+	rc = slots_open(&slots, path, e);
+	free(path);
+	if (rc == RC_OK)
+		atomic_store(&b->slots, slots);
+	return rc;
+}
+
+enum rc
+bayeux_open(struct bayeux *b, struct err *e)
+{
+	enum rc rc = RC_OK;
+
+	if (atomic_load(&b->slots) != NULL)
+		return RC_OK;
+	pthread_mutex_lock(&b->lock);
+	if (atomic_load(&b->slots) == NULL)
+		rc = open_slots(b, e);
+	pthread_mutex_unlock(&b->lock);
+	return rc;
 }
 
 void
@@ -47,7 +67,9 @@ bayeux_free(struct bayeux *b)
 {
 	if (b == NULL)
 		return;
-	slots_close(b->slots);
+	if (b->slots != NULL)
+		slots_close(b->slots);
+	pthread_mutex_destroy(&b->lock);
 	free(b);
 }
 

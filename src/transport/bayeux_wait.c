@@ -10,6 +10,9 @@
 /* Who finds no place comes back by polling, after so long (jittered). */
 #define DEGRADED_INTERVAL_MS 4000
 
+/* Who shares a browser with a client that waits polls so often (jittered). */
+#define SIBLING_INTERVAL_MS 2000
+
 struct bayeux_wait *
 bayeux_wait_new(struct bayeux_exchange *x)
 {
@@ -44,10 +47,56 @@ bayeux_wait_free(struct bayeux_wait *w)
 	*w->link = w->next;
 	if (w->next != NULL)
 		w->next->link = w->link;
+	if (w->sibling_link != NULL) {
+		*w->sibling_link = w->sibling;
+		if (w->sibling != NULL)
+			w->sibling->sibling_link = w->sibling_link;
+	}
 	pattern_set_fini(&w->what);
 	buf_fini(&w->events);
 	bayeux_exchange_free(w->x);
 	free(w);
+}
+
+/* The list of the connects whose browser may be this. */
+static struct bayeux_wait **
+list_of(struct bayeux *b, struct slice browser)
+{
+	return &b->by_browser[slice_hash(0, browser) % BAYEUX_BROWSER_LISTS];
+}
+
+/* Another client of the same browser, which the mark says nothing about? */
+static bool
+is_sibling(const struct bayeux_session *s, const struct bayeux_session *other)
+{
+	return slice_is(slice_after(s->row.browser, 1),
+	    slice_after(other->row.browser, 1)) &&
+	    memcmp(s->id, other->id, sizeof s->id) != 0;
+}
+
+void
+bayeux_wait_share(struct bayeux_wait *w)
+{
+	struct bayeux *b = w->x->bayeux;
+	struct bayeux_session *s = &w->x->session;
+	struct bayeux_wait **list, *other;
+	uint32_t n = 0;
+
+	if (s->row.browser.n != BAYEUX_BROWSER_BYTES)
+		return;
+	list = list_of(b, slice_after(s->row.browser, 1));
+	for (other = *list; other != NULL; other = other->sibling)
+		n += is_sibling(s, &other->x->session);
+	if (n >= b->server->options->bayeux_browser_held) {
+		w->has_siblings = w->is_over = true;
+		w->interval_ms = clock_jitter_ms(SIBLING_INTERVAL_MS);
+		return;
+	}
+	w->sibling = *list;
+	w->sibling_link = list;
+	if (w->sibling != NULL)
+		w->sibling->sibling_link = &w->sibling;
+	*list = w;
 }
 
 /* ---- what is found ---- */
@@ -101,9 +150,12 @@ is_outdated(const struct bayeux_wait *w)
 void
 bayeux_look_around(struct bayeux *b)
 {
-	uint64_t changes = slots_changes(b->slots);
 	struct bayeux_wait *w, *next;
+	uint64_t changes;
 
+	if (b->waits == NULL)
+		return;
+	changes = slots_changes(b->slots);
 	if (changes == b->changes)
 		return;
 	b->changes = changes;
@@ -291,6 +343,7 @@ bayeux_wait_compose(struct bayeux_wait *w, struct buf *b)
 	    w->interval_ms);
 	struct bayeux_reply reply = bayeux_reply_to(&x->connect);
 
+	advice.has_multiple_clients = w->has_siblings;
 	reply.client_id = (struct slice){s->id, s->id_n};
 	reply.advice = &advice;
 	reply.received_ms = x->received_ms;

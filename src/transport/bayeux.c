@@ -118,30 +118,44 @@ refuse_client(struct bayeux_exchange *x, struct bayeux_message *m, enum rc rc,
 
 /* ---- the writer's part ---- */
 
+/* One visit to the pool; x may be gone when its end is told. */
+struct visit {
+	uv_work_t work;         /* first: what libuv gives back */
+	struct bayeux *bayeux;
+	struct bayeux_exchange *x;
+};
+
 static void
-resume(uv_work_t *work)
+on_visit(uv_work_t *work)
 {
-	run_on((struct bayeux_exchange *)((char *)work -
-	    offsetof(struct bayeux_exchange, work)));
+	run_on(((struct visit *)work)->x);
 }
 
 static void
-resumed(uv_work_t *work, int status)
+visited(uv_work_t *work, int status)
 {
-	struct bayeux *b = work->data;
+	struct visit *v = (struct visit *)work;
 
 	(void)status;
-	atomic_fetch_sub(&b->server->working, 1);
+	atomic_fetch_sub(&v->bayeux->server->working, 1);
+	free(v);
 }
 
+/* On the loop, which must not wait for the log: but for want of memory. */
 static void
 queue(struct bayeux_exchange *x)
 {
 	struct server *s = x->bayeux->server;
+	struct visit *v = malloc(sizeof *v);
 
+	if (v == NULL) {
+		run_on(x);
+		return;
+	}
+	v->bayeux = x->bayeux;
+	v->x = x;
 	atomic_fetch_add(&s->working, 1);
-	x->work.data = x->bayeux; /* x may be gone when the work is done */
-	uv_queue_work(s->loop, &x->work, resume, resumed);
+	uv_queue_work(s->loop, &v->work, on_visit, visited);
 }
 
 static void

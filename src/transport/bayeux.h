@@ -135,7 +135,6 @@ struct bayeux_exchange {
 	bool is_released;               /* its session was ended */
 
 	/* on the way */
-	uv_work_t work;
 	struct task task;
 	struct bayeux_reading reading;
 	struct bayeux_limits limits;
@@ -195,6 +194,9 @@ struct bayeux_wait {
 	bool is_reading;                /* a page, on the pool */
 	bool is_busy;                   /* in look */
 	bool is_left;                   /* its connection is gone */
+	bool is_replaced;               /* by another on its connection */
+	bool is_standing;               /* the connect is answered; events are
+	                                   pushed on until there is another */
 	size_t n;                       /* messages in events */
 	struct buf events;              /* of x->answer */
 	uv_work_t work;
@@ -229,6 +231,16 @@ void bayeux_wait_over(struct bayeux_wait *w);
 
 /* The client has left: w is no more, or soon. */
 void bayeux_wait_leave(struct bayeux_wait *w);
+
+/* The connect was answered, and pushing goes on: forgets what was said. */
+void bayeux_wait_stand(struct bayeux_wait *w);
+
+/* The text of the events alone; and moves the cursor.  For one that stands. */
+void bayeux_wait_compose_events(struct bayeux_wait *w, struct buf *b);
+
+/* Is another connect the newest now, or does the session want something else, or
+   is it gone? */
+bool bayeux_wait_is_outdated(const struct bayeux_wait *w);
 
 /* The whole text: replies, events, the connect's reply; and moves the cursor. */
 void bayeux_wait_compose(struct bayeux_wait *w, struct buf *b);

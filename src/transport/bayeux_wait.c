@@ -137,9 +137,8 @@ is_superseded(const struct bayeux_wait *w)
 	    &serial) && serial != w->x->serial;
 }
 
-/* That, or the session wants something else now, or is gone. */
-static bool
-is_outdated(const struct bayeux_wait *w)
+bool
+bayeux_wait_is_outdated(const struct bayeux_wait *w)
 {
 	uint32_t version;
 
@@ -161,7 +160,7 @@ bayeux_look_around(struct bayeux *b)
 	b->changes = changes;
 	for (w = b->waits; w != NULL; w = next) {
 		next = w->next;
-		if (is_outdated(w))
+		if (bayeux_wait_is_outdated(w))
 			bayeux_wait_look(w);
 	}
 }
@@ -280,7 +279,7 @@ hold(struct bayeux_wait *w)
 static bool
 look(struct bayeux_wait *w)
 {
-	if (is_outdated(w)) {
+	if (bayeux_wait_is_outdated(w)) {
 		if (is_superseded(w)) /* its client has gone on without it */
 			w->interval_ms = clock_jitter_ms(DEGRADED_INTERVAL_MS);
 		return true;
@@ -354,7 +353,10 @@ bayeux_wait_compose(struct bayeux_wait *w, struct buf *b)
 	reply.cursor = (struct cursor){.seq = w->cursor, .epoch = w->epoch,
 	    .has_epoch = true};
 	buf_add_slice(b, buf_slice(&x->replies));
-	buf_add_slice(b, buf_slice(&w->events));
+	if (is_superseded(w)) /* the newer one gives the events */
+		x->answer.is_first = !x->has_replies;
+	else
+		buf_add_slice(b, buf_slice(&w->events));
 	bayeux_answer_next(b, &x->answer);
 	bayeux_add_reply(b, &reply, x->callback.p != NULL);
 	bayeux_answer_end(b, &x->answer);
@@ -365,4 +367,31 @@ bayeux_wait_compose(struct bayeux_wait *w, struct buf *b)
 	if (!s->row.has_ack || w->is_gap)
 		slots_advance(x->bayeux->slots, s->slot, w->cursor);
 	bayeux_session_seen(x->bayeux, s, w->epoch);
+}
+
+void
+bayeux_wait_stand(struct bayeux_wait *w)
+{
+	struct bayeux_exchange *x = w->x;
+
+	w->is_standing = true;
+	w->is_over = w->is_gap = false;
+	w->n = 0;
+	buf_clear(&w->events);
+	buf_clear(&x->replies);
+	bayeux_answer_begin(&x->replies, &x->answer, x->callback);
+}
+
+void
+bayeux_wait_compose_events(struct bayeux_wait *w, struct buf *b)
+{
+	struct bayeux_exchange *x = w->x;
+
+	buf_add_slice(b, buf_slice(&x->replies));
+	buf_add_slice(b, buf_slice(&w->events));
+	bayeux_answer_end(b, &x->answer);
+	if (w->events.rc != RC_OK || x->replies.rc != RC_OK)
+		b->rc = RC_NOMEM;
+	if (b->rc == RC_OK)
+		slots_advance(x->bayeux->slots, x->session.slot, w->cursor);
 }

@@ -67,7 +67,7 @@ on_hold(struct bayeux_wait *w)
 		return c->reader == NULL;
 	}
 	c->wait = w;
-	hub_set_over(c->reader, w->until_ms);
+	hub_set_over(c->reader, w->is_standing ? UINT64_MAX : w->until_ms);
 	w->reader = c->reader;
 	return true;
 }
@@ -94,21 +94,56 @@ push(struct bayeux_wait *w, struct entry *en, const struct message *m)
 	return !w->is_left;
 }
 
+/* After the connect was answered events come all the same, until its client
+   connects again, or something is to be told that only a connect can. */
+static void
+stand(struct bayeux_wait *w)
+{
+	struct ws_connection *c = w->owner;
+
+	bayeux_wait_stand(w);
+	c->wait = w;
+	hub_set_over(c->reader, UINT64_MAX);
+	bayeux_wait_look(w);
+}
+
+static void
+end_wait(struct bayeux_wait *w)
+{
+	struct ws_connection *c = w->owner;
+
+	if (c->wait == w)
+		c->wait = NULL;
+	bayeux_wait_free(w);
+}
+
 static void
 on_answered(struct bayeux_wait *w)
 {
 	struct ws_connection *c = w->owner;
+	bool is_going_on = w->push != NULL && !w->is_left;
 	struct buf text;
 
-	if (c->wait == w) {
-		c->wait = NULL;
-		hub_set_over(c->reader, UINT64_MAX);
+	if (w->is_standing && (w->n == 0 || w->is_gap ||
+	    bayeux_wait_is_outdated(w))) {
+		end_wait(w);
+		return;
 	}
 	buf_init(&text, 0);
-	bayeux_wait_compose(w, &text);
-	bayeux_wait_free(w);
+	if (w->is_standing)
+		bayeux_wait_compose_events(w, &text);
+	else
+		bayeux_wait_compose(w, &text);
+	is_going_on = is_going_on && text.rc == RC_OK &&
+	    !bayeux_wait_is_outdated(w);
+	if (c->wait == w) /* saying it may be the end of the connection */
+		c->wait = NULL;
 	say(c, &text);
 	buf_fini(&text);
+	if (is_going_on && c->reader != NULL && c->wait == NULL && !w->is_replaced)
+		stand(w);
+	else
+		bayeux_wait_free(w);
 }
 
 static void
@@ -126,8 +161,10 @@ start_wait(struct ws_connection *c, struct bayeux_exchange *x)
 	w->hold = on_hold;
 	w->answered = on_answered;
 	w->push = x->session.row.has_ack ? NULL : push;
-	if (before != NULL) /* its session's, or another's: it is over */
+	if (before != NULL) { /* its session's, or another's: it is over */
+		before->is_replaced = true;
 		bayeux_wait_over(before);
+	}
 	if (c->reader == NULL) {
 		bayeux_wait_leave(w);
 		return;

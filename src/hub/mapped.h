@@ -1,9 +1,9 @@
 /*
- * A file of fixed length that processes share as memory (mmap).  Sparse: what was
- * never written to takes no room.  Trusted as far as its header goes (format, boot,
- * length); any other file at the path is made anew, all zeros.  So is one of an
- * earlier boot: what a mapped file holds after the loss of power is anybody's
- * guess.
+ * A file of fixed length that processes share as memory (mmap).  Sparse: what
+ * was never written to takes no room.  Trusted as far as its header goes
+ * (format, boot, length); any other file at the path is made anew, all zeros.
+ * So is one of an earlier boot: what a mapped file holds after the loss of
+ * power is anybody's guess.
  *
  * Should somebody cut the file short while it is mapped, or the disk fail, which
  * is SIGBUS, the process goes on with memory of its own, all zeros, until
@@ -52,9 +52,9 @@ enum rc mapped_reserve(struct mapped *m, uint32_t at, uint32_t bytes,
     struct err *e) MUST_CHECK;
 
 /*
- * One process at a time, for number n (below 2^30), waiting wait_ms at most; it
- * ends with its process.  Threads of one process don't exclude each other.  False:
- * somebody else has it, or the file system has no locks.
+ * One process at a time, for number n (below 2^30), waiting wait_ms at most;
+ * it ends with its process.  Threads of one process don't exclude each other.
+ * False: somebody else has it, or the file system has no locks.
  */
 bool mapped_lock(struct mapped *m, uint32_t n, uint64_t wait_ms);
 void mapped_unlock(struct mapped *m, uint32_t n);

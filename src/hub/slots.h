@@ -10,8 +10,8 @@
  * reboot, or if the file was lost, it is void: then the row counts, and the slot
  * is claimed anew with what the row says.
  *
- * A file that is damaged, of another boot, or cut short while it is in use, is made
- * anew: all slots are void then (hub/mapped.h).
+ * A file that is damaged, of another boot, or cut short while it is in use, is
+ * made anew: all slots are void then (hub/mapped.h).
  */
 #ifndef COMETLOG_HUB_SLOTS_H
 #define COMETLOG_HUB_SLOTS_H

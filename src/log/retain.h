@@ -1,8 +1,9 @@
 /*
  * Deleting what the options let go: old messages, publishers' ids beyond the
- * window, channels that have long been empty, and sessions that nobody uses.  In
- * small steps, each its own transaction, so that a publisher never waits long; several processes
- * may do it at once.  Called by the writer; inside log/ only.
+ * window, channels that have long been empty, and sessions that nobody uses.
+ * In small steps, each its own transaction, so that a publisher never waits
+ * long; several processes may do it at once.  Called by the writer; inside
+ * log/ only.
  */
 #ifndef COMETLOG_LOG_RETAIN_H
 #define COMETLOG_LOG_RETAIN_H

@@ -29,9 +29,9 @@ struct log_session {
 	struct slice browser;   /* as given to LOG_SESSION_NEW */
 	int64_t seen_ms;        /* Unix time; up to LOG_SESSION_WRITE_MS old */
 	uint64_t cursor;        /* likewise: the slot's is newer, if it has one */
-	uint32_t epoch;         /* of the log that cursor and after belong to: where
-	                           tip has another, there is a gap */
-	struct log_subscription *item;  /* n of them, by pattern */
+	uint32_t epoch;         /* that cursor and after belong to: where tip
+	                           has another, there is a gap */
+	struct log_subscription *item; /* n of them, by pattern */
 	size_t n;
 	struct log_tip tip;     /* the log's newest, in the same snapshot */
 };
@@ -87,7 +87,7 @@ struct log_change {
 	uint32_t epoch;                 /* that cursor belongs to: SEEN */
 	/* filled before done(RC_OK): */
 	struct log_tip tip;             /* the log's newest before the change */
-	uint64_t begin;                 /* NEW, SUBSCRIBE: where it goes on from */
+	uint64_t begin;                 /* NEW, SUBSCRIBE: goes on from here */
 	uint32_t slot;
 	/* the writer's: of this one alone, and the cause */
 	enum rc rc;

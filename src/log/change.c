@@ -286,6 +286,9 @@ change_has_old(const struct change_at *at, bool *is_old)
 {
 	int64_t slot;
 
+	*is_old = false;
+	if (at->o->session_idle_ms == 0)
+		return RC_OK;
 	return look(at, statement_of(at, ST_SESSION_OLD, oldest_ms(at)),
 	    is_old, &slot);
 }

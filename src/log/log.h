@@ -48,7 +48,8 @@ struct log_options {
 	                                   not know what the site has set */
 	uint32_t sessions;              /* at most; 0: none (log/session.h) */
 	uint32_t subscriptions;         /* of one session, at most */
-	uint64_t session_idle_ms;       /* unused for so long, they are deleted */
+	uint64_t session_idle_ms;       /* unused so long, they are deleted; 0: not by
+	                                   this process */
 };
 
 struct log;

@@ -549,6 +549,25 @@ unused_sessions_go_in_small_steps(void)
 	fixture_fini(&f);
 }
 
+/* A tool that stores a message needn't know how long sessions are kept. */
+static void
+process_that_was_not_told_how_long_forgets_none(void)
+{
+	struct fixture f;
+	struct db db;
+
+	sessions_init(&f);
+	f.o.session_idle_ms = 0;
+	fixture_open(&f);
+	made(&f, "s");
+	CU_ASSERT_EQUAL_FATAL(
+	    db_open(&db, f.path, DB_WRITE, &f.o, &f.e), RC_OK);
+	CU_ASSERT(forget_step(&f, &db, 86400000));
+	db_close(&db);
+	CU_ASSERT_FALSE(is_missing(&f, "s"));
+	fixture_fini(&f);
+}
+
 static void
 writer_forgets_sessions_by_itself(void)
 {
@@ -815,6 +834,8 @@ CU_TestInfo test_session[] = {
     {"change_that_nobody_waits_for_waits_for_another",
         change_that_nobody_waits_for_waits_for_another},
     {"unused_sessions_go_in_small_steps", unused_sessions_go_in_small_steps},
+    {"process_that_was_not_told_how_long_forgets_none",
+        process_that_was_not_told_how_long_forgets_none},
     {"writer_forgets_sessions_by_itself", writer_forgets_sessions_by_itself},
     {"killed_process_leaves_all_sessions_that_were_answered",
         killed_process_leaves_all_sessions_that_were_answered},

@@ -280,6 +280,7 @@ start_connect(struct bayeux_exchange *x)
 {
 	struct bayeux_message *m = &x->m;
 	struct bayeux_session *s = &x->session;
+	enum rc rc;
 
 	if (x->has_connect) {
 		bayeux_fail(&m->error, 400, (struct slice){0},
@@ -289,9 +290,10 @@ start_connect(struct bayeux_exchange *x)
 	}
 	if (m->has_ack && m->ack > 0 && s->row.has_ack)
 		bayeux_session_move(x->bayeux, s, m->ack);
-	if (!slots_version(x->bayeux->slots, s->slot, &x->version) ||
-	    !slots_begin_connect(x->bayeux->slots, s->slot, &x->serial)) {
-		refuse_client(x, m, RC_MISSING, ""); /* it was ended just now */
+	rc = bayeux_session_settle(x->bayeux, s, &x->err);
+	if (rc != RC_OK || !slots_begin_connect(x->bayeux->slots, s->slot,
+	    &x->serial)) {
+		refuse_client(x, m, rc != RC_OK ? rc : RC_MISSING, x->err.text);
 		return DONE;
 	}
 	x->is_first_connect = x->serial == 1;
@@ -649,11 +651,20 @@ run_on(struct bayeux_exchange *x)
 	go_on(x);
 }
 
+/* Most texts are a connect: they are spared the room. */
+static bool
+may_subscribe(const struct bayeux_exchange *x)
+{
+	return x->fields != NULL ||
+	    memmem(x->text, x->text_n, "scri", 4) != NULL ||
+	    memchr(x->text, '\\', x->text_n) != NULL;
+}
+
 enum rc
 bayeux_exchange_read(struct bayeux_exchange *x, struct err *e)
 {
 	const struct options *o = x->bayeux->server->options;
-	size_t room = o->bayeux_subscriptions, count;
+	size_t room = may_subscribe(x) ? o->bayeux_subscriptions : 1, count;
 	enum rc rc = bayeux_open(x->bayeux, e);
 
 	if (rc != RC_OK)

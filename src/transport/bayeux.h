@@ -25,11 +25,15 @@
 /* What is remembered of a browser's cookie: a mark, and a hash. */
 #define BAYEUX_BROWSER_BYTES 9
 
-struct bayeux_wait;
 struct bayeux_exchange;
+struct bayeux_page;
+struct bayeux_wait;
 
 /* Held connects are found by their browser in so many lists. */
 #define BAYEUX_BROWSER_LISTS 1024
+
+/* Sessions that are remembered between two connects. */
+#define BAYEUX_KNOWN 8192
 
 /* What all exchanges of a process share; made by bayeux_new. */
 struct bayeux {
@@ -38,6 +42,7 @@ struct bayeux {
 	_Atomic(struct slots *) slots;  /* NULL until the first exchange */
 	struct bayeux_wait *waits;      /* connects under way; the loop's */
 	struct bayeux_wait *by_browser[BAYEUX_BROWSER_LISTS];   /* those of HTTP */
+	struct bayeux_session *known[BAYEUX_KNOWN];     /* with the lock */
 	uint64_t changes;               /* of slots, as they were last seen */
 	_Atomic int64_t refreshed_ms;   /* when slots_refresh was last called */
 };
@@ -59,6 +64,8 @@ struct bayeux_session {
 	struct log_session row;
 	struct slot slot;
 	bool is_gap;                    /* the log is another than its cursor's */
+	bool has_version;
+	uint32_t version;               /* of the subscriptions in row, if so */
 };
 
 /* Reads the session of a client for a browser (n == 0: no cookie).  RC_MISSING: there is none, or it is another
@@ -66,6 +73,14 @@ struct bayeux_session {
 enum rc bayeux_session_load(struct bayeux *b, struct bayeux_session *s,
     struct slice id, struct slice browser, struct err *e) MUST_CHECK;
 void bayeux_session_fini(struct bayeux_session *s);
+
+/* Makes sure that s has all the subscriptions of its version, which s->version
+   then is.  RC_MISSING: it has just ended.  Blocks. */
+enum rc bayeux_session_settle(struct bayeux *b, struct bayeux_session *s,
+    struct err *e) MUST_CHECK;
+
+/* Remembers a settled session for the next connect.  Takes s: it is empty then. */
+void bayeux_session_keep(struct bayeux *b, struct bayeux_session *s);
 
 /* Where the session is: everything up to there was given. */
 uint64_t bayeux_session_cursor(struct bayeux *b,
@@ -130,7 +145,7 @@ struct bayeux_exchange {
 	bool has_connect, is_first_connect, has_handshake;
 	bool has_replies;               /* beside the connect's */
 	struct bayeux_message connect;
-	uint32_t serial, version;       /* of the session, when it came */
+	uint32_t serial;                /* of the connect */
 	int64_t received_ms;
 	bool is_released;               /* its session was ended */
 
@@ -176,34 +191,40 @@ struct bayeux_advice bayeux_advice(const struct server *s,
 /* ---- connects ---- */
 
 /*
- * A connect that waits.  On the loop.  Messages go to `answered`, or one by one to
- * `event` where that is set: then the connect itself waits for its timeout.
+ * A connect that waits: of its exchange only what the answer needs, as there may be
+ * many.  On the loop.  Messages go to `answered`, or one by one to `push` where that
+ * is set: then the connect itself waits for its timeout.
  */
 struct bayeux_wait {
-	struct bayeux_exchange *x;      /* owned; ended by answered or gone */
+	struct bayeux *bayeux;
+	struct bayeux_session session;
+	uint32_t serial, version;       /* of the session, when it came */
+	char *text;                     /* that these point into: */
+	struct slice id, callback;      /* the message's id; JSONP's function */
+	struct slice replies;           /* the answer so far */
+	bool has_replies, has_timesync;
+	struct bayeux_answer answer;
+	struct bayeux_timesync timesync;
+	int64_t received_ms;
+
 	struct bayeux_wait *next, **link;
 	struct bayeux_wait *sibling, **sibling_link;    /* in by_browser */
-	bool has_siblings;              /* its browser waits in another connect */
 	struct reader *reader;          /* NULL: none yet */
 	uint64_t cursor;                /* everything up to it was given */
 	uint64_t until_ms;              /* the loop's clock */
 	uint32_t interval_ms;           /* that its reply advises */
 	uint32_t epoch;
+	bool has_siblings;              /* its browser waits in another connect */
 	bool is_gap;
 	bool is_over;                   /* it is answered, whatever there is */
-	bool is_reading;                /* a page, on the pool */
 	bool is_busy;                   /* in look */
 	bool is_left;                   /* its connection is gone */
 	bool is_replaced;               /* by another on its connection */
 	bool is_standing;               /* the connect is answered; events are
 	                                   pushed on until there is another */
 	size_t n;                       /* messages in events */
-	struct buf events;              /* of x->answer */
-	uv_work_t work;
-	struct pattern_set what;        /* while a page is read */
-	struct log_page page;
-	enum rc rc;
-	struct err err;
+	struct buf events;              /* of answer */
+	struct bayeux_page *page;       /* being read; or NULL */
 
 	/* the transport's */
 	bool (*hold)(struct bayeux_wait *w);    /* makes reader listen; false: no place */
@@ -213,7 +234,7 @@ struct bayeux_wait {
 	void *owner;
 };
 
-/* Begins with x->connect; takes x. */
+/* Begins with x->connect; takes x.  NULL: no memory, and x is still there. */
 struct bayeux_wait *bayeux_wait_new(struct bayeux_exchange *x);
 
 /* For HTTP/1: browsers open few connections to a site, so but some of one's

@@ -5,6 +5,7 @@
 #include "transport/bayeux.h"
 #include "wire/http.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -20,8 +21,6 @@ struct http {
 	char cookie[BAYEUX_CLIENT_ID_BYTES];    /* if it is new */
 	char browser[BAYEUX_BROWSER_BYTES];
 };
-
-static void on_answered(struct bayeux_wait *w);
 
 /* ---- the browser ---- */
 
@@ -117,6 +116,20 @@ answer_replies(struct http *h)
 
 /* ---- connects ---- */
 
+/* What a held connect needs of its request. */
+struct held {
+	struct outlet outlet;
+	char *cors;                     /* header lines; NULL: none */
+	char client[INET6_ADDRSTRLEN];
+};
+
+static void
+held_free(struct held *h)
+{
+	free(h->cors);
+	free(h);
+}
+
 static void
 on_news(void *arg)
 {
@@ -133,10 +146,8 @@ static void
 on_gone(void *arg)
 {
 	struct bayeux_wait *w = arg;
-	struct http *h = w->owner;
 
-	request_free(h->rq);
-	free(h);
+	held_free(w->owner);
 	bayeux_wait_leave(w);
 }
 
@@ -157,44 +168,89 @@ static const struct hub_client listener = {
 static bool
 on_hold(struct bayeux_wait *w)
 {
-	struct http *h = w->owner;
-	struct server *s = w->x->bayeux->server;
+	struct held *h = w->owner;
+	struct server *s = w->bayeux->server;
 	uint64_t now_ms = uv_now(s->loop);
-	struct hub_reader spec = {.outlet = h->rq->outlet, .is_now = true,
+	struct hub_reader spec = {.outlet = h->outlet, .is_now = true,
 	    .is_silent = true, .is_listener = true, .how = {.form = FORM_OBJECT},
 	    .hold_ms = w->until_ms > now_ms ? w->until_ms - now_ms : 1};
+	struct err e;
 
-	if (!hub_claim(s->hub, h->rq->client, &spec.place))
+	if (!hub_claim(s->hub, slice_of(h->client), &spec.place))
 		return false;
-	if (bayeux_session_patterns(&w->x->session, &spec.what, &w->err) !=
-	    RC_OK) {
+	if (bayeux_session_patterns(&w->session, &spec.what, &e) != RC_OK) {
 		hub_unclaim(s->hub, spec.place);
 		return false;
 	}
 	w->reader = hub_attach(s->hub, &spec, &listener, w);
 	if (w->reader == NULL) {
-		request_free(h->rq);
-		free(h);
+		held_free(h);
 		w->is_left = true;
 	}
 	return true;
 }
 
 static void
+send_answer(struct server *s, struct held *h, bool is_call,
+    struct slice body)
+{
+	struct buf content;
+
+	buf_init(&content, 0);
+	http_add_head(&content, 200, is_call ? CALLBACK_CONTENT_TYPE :
+	    "application/json", h->cors == NULL ? EXTRA : h->cors, body.n);
+	buf_add_slice(&content, body);
+	if (content.rc == RC_OK)
+		answer_bytes(s, h->outlet, buf_slice(&content));
+	else
+		outlet_close(&h->outlet);
+	buf_fini(&content);
+}
+
+static void
 on_answered(struct bayeux_wait *w)
 {
-	struct http *h = w->owner;
+	struct held *h = w->owner;
 	struct buf body;
 
 	if (w->reader != NULL)
-		hub_release(w->reader, &h->rq->outlet);
+		hub_release(w->reader, &h->outlet);
 	w->reader = NULL;
 	buf_init(&body, 0);
 	bayeux_wait_compose(w, &body);
-	answer(h, &body);
+	if (body.rc == RC_OK)
+		send_answer(w->bayeux->server, h, w->callback.p != NULL,
+		    buf_slice(&body));
+	else
+		outlet_close(&h->outlet); /* it comes back, to its cursor */
 	buf_fini(&body);
-	free(h);
+	held_free(h);
 	bayeux_wait_free(w);
+}
+
+/* Of the request; NULL: no memory. */
+static struct held *
+held_new(const struct request *rq)
+{
+	struct held *h = calloc(1, sizeof *h);
+	struct buf lines;
+	size_t n;
+
+	if (h == NULL)
+		return NULL;
+	h->outlet = rq->outlet;
+	if (rq->client.n < sizeof h->client)
+		memcpy(h->client, rq->client.p, rq->client.n);
+	if (!rq->is_cross)
+		return h;
+	buf_init(&lines, 0);
+	buf_add_text(&lines, EXTRA);
+	answer_add_cors(&lines, rq);
+	buf_add_char(&lines, 0);
+	if (lines.rc == RC_OK)
+		h->cors = buf_take(&lines, &n);
+	buf_fini(&lines);
+	return h;
 }
 
 static void
@@ -202,18 +258,24 @@ run_wait(struct server *s, struct task *t)
 {
 	struct http *h = (struct http *)((char *)t -
 	    offsetof(struct http, task));
-	struct bayeux_wait *w = bayeux_wait_new(h->x);
+	struct held *held = held_new(h->rq);
+	bool is_shared = slice_starts(h->rq->protocol, SLICE("HTTP/1"));
+	struct bayeux_wait *w = held == NULL ? NULL : bayeux_wait_new(h->x);
 
 	if (w == NULL) {
 		answer_problem(s, h->rq, RC_NOMEM, "out of memory");
 		bayeux_exchange_free(h->x);
+		if (held != NULL)
+			held_free(held);
 		free(h);
 		return;
 	}
-	w->owner = h;
+	request_free(h->rq);
+	free(h);
+	w->owner = held;
 	w->hold = on_hold;
 	w->answered = on_answered;
-	if (slice_starts(h->rq->protocol, SLICE("HTTP/1")))
+	if (is_shared)
 		bayeux_wait_share(w);
 	bayeux_wait_look(w);
 }

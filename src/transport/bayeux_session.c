@@ -65,8 +65,15 @@ bayeux_open(struct bayeux *b, struct err *e)
 void
 bayeux_free(struct bayeux *b)
 {
+	size_t i;
+
 	if (b == NULL)
 		return;
+	for (i = 0; i < BAYEUX_KNOWN; i++) {
+		if (b->known[i] != NULL)
+			bayeux_session_fini(b->known[i]);
+		free(b->known[i]);
+	}
 	if (b->slots != NULL)
 		slots_close(b->slots);
 	pthread_mutex_destroy(&b->lock);
@@ -174,32 +181,118 @@ find_slot(struct bayeux *b, struct bayeux_session *s, struct err *e)
 	return rc;
 }
 
+static struct bayeux_session **
+place_of(struct bayeux *b, struct slice id)
+{
+	return &b->known[slice_hash(1, id) % BAYEUX_KNOWN];
+}
+
+/* Takes what is remembered of the session; false: nothing, or no longer true. */
+static bool
+recall(struct bayeux *b, struct bayeux_session *s, struct slice id)
+{
+	struct bayeux_session **place = place_of(b, id), *known;
+	uint32_t version;
+
+	pthread_mutex_lock(&b->lock);
+	known = *place;
+	if (known != NULL && memcmp(known->id, id.p, id.n) == 0)
+		*place = NULL;
+	else
+		known = NULL;
+	pthread_mutex_unlock(&b->lock);
+	if (known == NULL)
+		return false;
+	*s = *known;
+	free(known);
+	if (log_epoch(store_log(b->server->store)) == s->row.tip.epoch &&
+	    s->row.epoch == s->row.tip.epoch &&
+	    slots_version(b->slots, s->slot, &version) &&
+	    version == s->version)
+		return true;
+	bayeux_session_fini(s);
+	return false;
+}
+
+void
+bayeux_session_keep(struct bayeux *b, struct bayeux_session *s)
+{
+	struct bayeux_session **place, *old, *known;
+
+	if (s->id_n == 0 || !s->has_version || s->is_gap ||
+	    (known = malloc(sizeof *known)) == NULL) {
+		bayeux_session_fini(s);
+		return;
+	}
+	*known = *s;
+	*s = (struct bayeux_session){.id_n = 0};
+	place = place_of(b, (struct slice){known->id, known->id_n});
+	pthread_mutex_lock(&b->lock);
+	old = *place;
+	*place = known;
+	pthread_mutex_unlock(&b->lock);
+	if (old != NULL)
+		bayeux_session_fini(old);
+	free(old);
+}
+
+static enum rc
+read_row(struct bayeux *b, struct bayeux_session *s, struct slice id,
+    struct err *e)
+{
+	struct log_reader *r;
+	enum rc rc;
+
+	if ((rc = store_borrow(b->server->store, &r, e)) != RC_OK)
+		return rc;
+	rc = log_session_read(r, id, &s->row, e);
+	store_return(b->server->store, r);
+	return rc;
+}
+
 enum rc
 bayeux_session_load(struct bayeux *b, struct bayeux_session *s,
     struct slice id, struct slice browser, struct err *e)
 {
-	struct log_reader *r;
-	enum rc rc;
+	bool is_known;
+	enum rc rc = RC_OK;
 
 	if (s->id_n > 0 && slice_is(id, (struct slice){s->id, s->id_n}))
 		return RC_OK;
 	bayeux_session_fini(s);
 	if (id.p == NULL || id.n != sizeof s->id)
 		return err_set(e, RC_MISSING, "there is no such session");
-	if ((rc = store_borrow(b->server->store, &r, e)) != RC_OK)
-		return rc;
-	rc = log_session_read(r, id, &s->row, e);
-	store_return(b->server->store, r);
-	if (rc != RC_OK)
+	is_known = recall(b, s, id);
+	if (!is_known && (rc = read_row(b, s, id, e)) != RC_OK)
 		return rc;
 	memcpy(s->id, id.p, id.n);
 	s->id_n = id.n;
-	if (is_its_browser(s->row.browser, browser))
-		rc = find_slot(b, s, e);
-	else
+	if (!is_its_browser(s->row.browser, browser))
 		rc = err_set(e, RC_MISSING, "there is no such session");
+	else if (!is_known)
+		rc = find_slot(b, s, e);
 	if (rc != RC_OK)
 		bayeux_session_fini(s);
+	return rc;
+}
+
+/* The version first, then what it is the version of: what changes in between
+   makes another one. */
+enum rc
+bayeux_session_settle(struct bayeux *b, struct bayeux_session *s,
+    struct err *e)
+{
+	struct slice id = {s->id, s->id_n};
+	enum rc rc;
+
+	if (s->has_version)
+		return RC_OK;
+	if (!slots_version(b->slots, s->slot, &s->version))
+		return err_set(e, RC_MISSING, "there is no such session");
+	log_session_fini(&s->row);
+	if ((rc = read_row(b, s, id, e)) != RC_OK)
+		s->id_n = 0;
+	s->has_version = rc == RC_OK;
 	return rc;
 }
 

@@ -13,31 +13,78 @@
 /* Who shares a browser with a client that waits polls so often (jittered). */
 #define SIBLING_INTERVAL_MS 2000
 
+/* A page of history on its way, through the pool. */
+struct bayeux_page {
+	uv_work_t work;                 /* first: what libuv gives back */
+	struct bayeux_wait *wait;
+	struct pattern_set what;
+	struct log_page page;
+	enum rc rc;
+	struct err err;
+};
+
+/* Copies what the answer echoes. */
+static bool
+copy_texts(struct bayeux_wait *w, const struct bayeux_exchange *x)
+{
+	char *to = malloc(x->connect.id.n + x->callback.n + x->replies.n + 1);
+
+	w->text = to;
+	if (to == NULL || x->replies.rc != RC_OK)
+		return false;
+	w->id = slice_copy(&to, x->connect.id);
+	w->callback = slice_copy(&to, x->callback);
+	w->replies = slice_copy(&to, buf_slice(&x->replies));
+	w->answer = x->answer;
+	w->answer.callback = w->callback;
+	return true;
+}
+
+static uint64_t
+timeout_of(const struct bayeux_exchange *x)
+{
+	const struct options *o = x->bayeux->server->options;
+	uint64_t ms = o->longpoll_timeout_ms;
+
+	if (x->connect.has_timeout && x->connect.timeout_ms < ms)
+		ms = x->connect.timeout_ms;
+	return ms < o->longpoll_max_ms ? ms : o->longpoll_max_ms;
+}
+
 struct bayeux_wait *
 bayeux_wait_new(struct bayeux_exchange *x)
 {
 	struct bayeux_wait *w = calloc(1, sizeof *w);
-	struct server *s = x->bayeux->server;
-	uint64_t timeout_ms = s->options->longpoll_timeout_ms;
+	struct bayeux *b = x->bayeux;
+	uint64_t timeout_ms = timeout_of(x);
 
-	if (w == NULL)
+	if (w == NULL || !copy_texts(w, x)) {
+		if (w != NULL)
+			free(w->text);
+		free(w);
 		return NULL;
-	if (x->connect.has_timeout && x->connect.timeout_ms < timeout_ms)
-		timeout_ms = x->connect.timeout_ms;
-	if (timeout_ms > s->options->longpoll_max_ms)
-		timeout_ms = s->options->longpoll_max_ms;
-	w->x = x;
-	w->cursor = bayeux_session_cursor(x->bayeux, &x->session);
-	w->is_gap = x->session.is_gap;
-	w->epoch = x->session.row.tip.epoch;
-	w->until_ms = uv_now(s->loop) + timeout_ms;
+	}
+	w->bayeux = b;
+	w->session = x->session;
+	x->session = (struct bayeux_session){.id_n = 0};
+	w->serial = x->serial;
+	w->version = w->session.version;
+	w->has_replies = x->has_replies;
+	w->has_timesync = x->connect.has_timesync;
+	w->timesync = x->connect.timesync;
+	w->received_ms = x->received_ms;
+	w->cursor = bayeux_session_cursor(b, &w->session);
+	w->is_gap = w->session.is_gap;
+	w->epoch = w->session.row.tip.epoch;
+	w->until_ms = uv_now(b->server->loop) + timeout_ms;
 	w->is_over = x->is_first_connect || x->has_replies || timeout_ms == 0;
 	buf_init(&w->events, 0);
-	w->next = x->bayeux->waits;
-	w->link = &x->bayeux->waits;
+	w->next = b->waits;
+	w->link = &b->waits;
 	if (w->next != NULL)
 		w->next->link = &w->next;
-	x->bayeux->waits = w;
+	b->waits = w;
+	bayeux_exchange_free(x);
 	return w;
 }
 
@@ -52,9 +99,9 @@ bayeux_wait_free(struct bayeux_wait *w)
 		if (w->sibling != NULL)
 			w->sibling->sibling_link = w->sibling_link;
 	}
-	pattern_set_fini(&w->what);
+	bayeux_session_keep(w->bayeux, &w->session);
 	buf_fini(&w->events);
-	bayeux_exchange_free(w->x);
+	free(w->text);
 	free(w);
 }
 
@@ -77,8 +124,8 @@ is_sibling(const struct bayeux_session *s, const struct bayeux_session *other)
 void
 bayeux_wait_share(struct bayeux_wait *w)
 {
-	struct bayeux *b = w->x->bayeux;
-	struct bayeux_session *s = &w->x->session;
+	struct bayeux *b = w->bayeux;
+	struct bayeux_session *s = &w->session;
 	struct bayeux_wait **list, *other;
 	uint32_t n = 0;
 
@@ -86,7 +133,7 @@ bayeux_wait_share(struct bayeux_wait *w)
 		return;
 	list = list_of(b, slice_after(s->row.browser, 1));
 	for (other = *list; other != NULL; other = other->sibling)
-		n += is_sibling(s, &other->x->session);
+		n += is_sibling(s, &other->session);
 	if (n >= b->server->options->bayeux_browser_held) {
 		w->has_siblings = w->is_over = true;
 		w->interval_ms = clock_jitter_ms(SIBLING_INTERVAL_MS);
@@ -106,14 +153,14 @@ gather(void *arg, const struct message *m)
 {
 	struct bayeux_wait *w = arg;
 
-	if (!bayeux_session_wants(&w->x->session, m))
+	if (!bayeux_session_wants(&w->session, m))
 		return true;
-	bayeux_answer_next(&w->events, &w->x->answer);
-	bayeux_add_event(&w->events, m, w->x->session.row.has_replay,
-	    w->x->callback.p != NULL);
+	bayeux_answer_next(&w->events, &w->answer);
+	bayeux_add_event(&w->events, m, w->session.row.has_replay,
+	    w->callback.p != NULL);
 	w->n++;
 	return w->n < ANSWER_MESSAGES && w->events.rc == RC_OK &&
-	    w->events.n < w->x->bayeux->server->options->answer_bytes;
+	    w->events.n < w->bayeux->server->options->answer_bytes;
 }
 
 /* One that memory still has.  False: the next one stays for another time. */
@@ -124,7 +171,7 @@ take(void *arg, struct entry *en, const struct message *m)
 
 	if (w->push == NULL)
 		return gather(w, m);
-	return !bayeux_session_wants(&w->x->session, m) || w->push(w, en, m);
+	return !bayeux_session_wants(&w->session, m) || w->push(w, en, m);
 }
 
 /* Is another connect the newest now? */
@@ -133,8 +180,8 @@ is_superseded(const struct bayeux_wait *w)
 {
 	uint32_t serial;
 
-	return slots_serial(w->x->bayeux->slots, w->x->session.slot,
-	    &serial) && serial != w->x->serial;
+	return slots_serial(w->bayeux->slots, w->session.slot, &serial) &&
+	    serial != w->serial;
 }
 
 bool
@@ -142,8 +189,8 @@ bayeux_wait_is_outdated(const struct bayeux_wait *w)
 {
 	uint32_t version;
 
-	return is_superseded(w) || !slots_version(w->x->bayeux->slots,
-	    w->x->session.slot, &version) || version != w->x->version;
+	return is_superseded(w) || !slots_version(w->bayeux->slots,
+	    w->session.slot, &version) || version != w->version;
 }
 
 void
@@ -170,72 +217,99 @@ bayeux_look_around(struct bayeux *b)
 static void
 read_page(uv_work_t *work)
 {
-	struct bayeux_wait *w = (struct bayeux_wait *)((char *)work -
-	    offsetof(struct bayeux_wait, work));
-	struct server *s = w->x->bayeux->server;
-	struct log_query q = {.what = &w->what, .after = w->cursor,
+	struct bayeux_page *p = (struct bayeux_page *)work;
+	struct bayeux_wait *w = p->wait;
+	struct server *s = w->bayeux->server;
+	struct log_query q = {.what = &p->what, .after = w->cursor,
 	    .max_messages = ANSWER_MESSAGES,
 	    .max_bytes = s->options->answer_bytes,
 	    .max_scan = (uint32_t)s->options->page_scan};
 	struct log_reader *r;
 
-	w->rc = store_borrow(s->store, &r, &w->err);
-	if (w->rc != RC_OK)
+	p->rc = store_borrow(s->store, &r, &p->err);
+	if (p->rc != RC_OK)
 		return;
-	w->rc = log_read(r, &q, gather, w, &w->page, &w->err);
+	p->rc = log_read(r, &q, gather, w, &p->page, &p->err);
 	store_return(s->store, r);
+}
+
+/* It comes back and tries again. */
+static void
+give_up(struct bayeux_wait *w)
+{
+	w->is_over = true;
+	w->interval_ms = clock_jitter_ms(DEGRADED_INTERVAL_MS);
+}
+
+/* The log was replaced just now: the session begins anew in it. */
+static void
+start_over(struct bayeux_wait *w, uint32_t epoch)
+{
+	w->is_gap = true;
+	w->cursor = 0;
+	w->epoch = epoch;
+	w->n = 0;
+	buf_clear(&w->events);
+	w->answer.is_first = !w->has_replies;
+}
+
+/* True: it is to be answered now; else looked at again. */
+static bool
+take_page(struct bayeux_wait *w, const struct bayeux_page *p)
+{
+	if (p->rc != RC_OK) {
+		give_up(w);
+		return true;
+	}
+	if (p->page.tip.epoch != w->epoch && !w->is_gap) {
+		start_over(w, p->page.tip.epoch);
+		return false;
+	}
+	w->is_gap = w->is_gap || p->page.kept_after > w->cursor;
+	w->epoch = p->page.tip.epoch;
+	w->cursor = p->page.reached;
+	return w->n > 0 || w->is_gap || w->is_over || p->page.is_more;
 }
 
 static void
 page_read(uv_work_t *work, int status)
 {
-	struct bayeux_wait *w = (struct bayeux_wait *)((char *)work -
-	    offsetof(struct bayeux_wait, work));
+	struct bayeux_page *p = (struct bayeux_page *)work;
+	struct bayeux_wait *w = p->wait;
+	bool is_answered;
 
 	(void)status;
-	w->is_reading = false;
-	pattern_set_fini(&w->what);
-	atomic_fetch_sub(&w->x->bayeux->server->working, 1);
-	if (w->is_left) {
+	atomic_fetch_sub(&w->bayeux->server->working, 1);
+	w->page = NULL;
+	is_answered = !w->is_left && take_page(w, p);
+	pattern_set_fini(&p->what);
+	free(p);
+	if (w->is_left)
 		bayeux_wait_free(w);
-		return;
-	}
-	if (w->rc == RC_OK) {
-		if (w->page.tip.epoch != w->epoch && !w->is_gap) {
-			w->is_gap = true; /* the log was replaced just now */
-			w->cursor = 0;
-			w->epoch = w->page.tip.epoch;
-			w->n = 0;
-			buf_clear(&w->events);
-			bayeux_wait_look(w);
-			return;
-		}
-		w->is_gap = w->is_gap || w->page.kept_after > w->cursor;
-		w->epoch = w->page.tip.epoch;
-		w->cursor = w->page.reached;
-	} else {
-		w->is_over = true; /* it comes back and tries again */
-		w->interval_ms = clock_jitter_ms(DEGRADED_INTERVAL_MS);
-	}
-	if (w->n > 0 || w->is_gap || w->is_over || w->page.is_more)
+	else if (is_answered)
 		w->answered(w);
 	else
 		bayeux_wait_look(w);
 }
 
-static void
+/* False: there is no memory for it, and w gives up. */
+static bool
 start_page(struct bayeux_wait *w)
 {
-	struct server *s = w->x->bayeux->server;
+	struct server *s = w->bayeux->server;
+	struct bayeux_page *p = calloc(1, sizeof *p);
 
-	w->rc = bayeux_session_patterns(&w->x->session, &w->what, &w->err);
-	if (w->rc != RC_OK) { /* it comes back and tries again */
-		w->interval_ms = clock_jitter_ms(DEGRADED_INTERVAL_MS);
-		return;
+	if (p == NULL || bayeux_session_patterns(&w->session, &p->what,
+	    &p->err) != RC_OK) {
+		free(p);
+		give_up(w);
+		return false;
 	}
-	w->is_reading = true;
+	p->wait = w;
+	w->page = p;
 	atomic_fetch_add(&s->working, 1);
-	uv_queue_work(s->loop, &w->work, read_page, page_read);
+	uv_queue_work(s->loop, &p->work, read_page, page_read);
+	return true;
 }
 
 /* ---- looking ---- */
@@ -244,7 +318,7 @@ start_page(struct bayeux_wait *w)
 static bool
 look_in_memory(struct bayeux_wait *w)
 {
-	struct hub *h = w->x->bayeux->server->hub;
+	struct hub *h = w->bayeux->server->hub;
 	uint32_t epoch;
 	uint64_t reached;
 
@@ -263,15 +337,13 @@ look_in_memory(struct bayeux_wait *w)
 static bool
 hold(struct bayeux_wait *w)
 {
-	struct server *s = w->x->bayeux->server;
-
 	if (w->reader != NULL || w->is_over)
 		return true;
 	if (w->hold(w))
 		return !w->is_left;
-	atomic_fetch_add_explicit(&s->count.degraded, 1, memory_order_relaxed);
-	w->is_over = true;
-	w->interval_ms = clock_jitter_ms(DEGRADED_INTERVAL_MS);
+	atomic_fetch_add_explicit(&w->bayeux->server->count.degraded, 1,
+	    memory_order_relaxed);
+	give_up(w);
 	return true;
 }
 
@@ -286,15 +358,12 @@ look(struct bayeux_wait *w)
 	}
 	if (!hold(w))
 		return false;
-	if (w->x->session.row.n == 0 && !w->is_gap)
+	if (w->session.row.n == 0 && !w->is_gap)
 		return w->is_over; /* held for nothing but its timeout */
-	if (!look_in_memory(w)) {
-		start_page(w);
-		return w->rc != RC_OK;
-	}
+	if (!look_in_memory(w))
+		return !w->is_left && !start_page(w);
 	if (w->push != NULL && !w->is_left)
-		slots_advance(w->x->bayeux->slots, w->x->session.slot,
-		    w->cursor);
+		slots_advance(w->bayeux->slots, w->session.slot, w->cursor);
 	return w->n > 0 || w->is_over || w->is_gap;
 }
 
@@ -303,7 +372,7 @@ bayeux_wait_look(struct bayeux_wait *w)
 {
 	bool is_answered;
 
-	if (w->is_reading || w->is_left || w->is_busy)
+	if (w->page != NULL || w->is_left || w->is_busy)
 		return;
 	w->is_busy = true;
 	is_answered = look(w);
@@ -318,7 +387,7 @@ void
 bayeux_wait_over(struct bayeux_wait *w)
 {
 	w->is_over = true;
-	if (!w->is_reading && !w->is_busy && !w->is_left)
+	if (w->page == NULL && !w->is_busy && !w->is_left)
 		w->answered(w);
 }
 
@@ -327,71 +396,85 @@ bayeux_wait_leave(struct bayeux_wait *w)
 {
 	w->reader = NULL;
 	w->is_left = true;
-	if (!w->is_reading && !w->is_busy)
+	if (w->page == NULL && !w->is_busy)
 		bayeux_wait_free(w);
 }
 
 /* ---- the answer ---- */
 
+static struct bayeux_reply
+reply_of(const struct bayeux_wait *w, const struct bayeux_advice *advice)
+{
+	const struct bayeux_session *s = &w->session;
+	struct bayeux_reply reply = {
+	    .kind = BAYEUX_CONNECT,
+	    .channel = SLICE("/meta/connect"),
+	    .id = w->id,
+	    .client_id = {s->id, s->id_n},
+	    .advice = advice,
+	    .has_ack = s->row.has_ack,
+	    .ack = w->cursor,
+	    .is_gap = w->is_gap,
+	    .has_cursor = w->is_gap,
+	    .cursor = {.seq = w->cursor, .epoch = w->epoch, .has_epoch = true},
+	    .has_timesync = w->has_timesync,
+	    .timesync = w->timesync,
+	    .received_ms = w->received_ms,
+	    .waited_ms = clock_unix_ms() - w->received_ms,
+	};
+
+	return reply;
+}
+
 void
 bayeux_wait_compose(struct bayeux_wait *w, struct buf *b)
 {
-	struct bayeux_exchange *x = w->x;
-	struct bayeux_session *s = &x->session;
-	struct bayeux_advice advice = bayeux_advice(x->bayeux->server,
+	struct bayeux_advice advice = bayeux_advice(w->bayeux->server,
 	    w->interval_ms);
-	struct bayeux_reply reply = bayeux_reply_to(&x->connect);
+	struct bayeux_reply reply = reply_of(w, &advice);
+	bool is_old = is_superseded(w);
 
 	advice.has_multiple_clients = w->has_siblings;
-	reply.client_id = (struct slice){s->id, s->id_n};
-	reply.advice = &advice;
-	reply.received_ms = x->received_ms;
-	reply.waited_ms = clock_unix_ms() - x->received_ms;
-	reply.has_ack = s->row.has_ack;
-	reply.ack = w->cursor;
-	reply.is_gap = reply.has_cursor = w->is_gap;
-	reply.cursor = (struct cursor){.seq = w->cursor, .epoch = w->epoch,
-	    .has_epoch = true};
-	buf_add_slice(b, buf_slice(&x->replies));
-	if (is_superseded(w)) /* the newer one gives the events */
-		x->answer.is_first = !x->has_replies;
+	buf_add_slice(b, w->replies);
+	if (is_old) /* the newer one gives the events */
+		w->answer.is_first = !w->has_replies;
 	else
 		buf_add_slice(b, buf_slice(&w->events));
-	bayeux_answer_next(b, &x->answer);
-	bayeux_add_reply(b, &reply, x->callback.p != NULL);
-	bayeux_answer_end(b, &x->answer);
-	if (w->events.rc != RC_OK || x->replies.rc != RC_OK)
+	bayeux_answer_next(b, &w->answer);
+	bayeux_add_reply(b, &reply, w->callback.p != NULL);
+	bayeux_answer_end(b, &w->answer);
+	if (w->events.rc != RC_OK)
 		b->rc = RC_NOMEM;
-	if (b->rc != RC_OK || is_superseded(w))
+	if (b->rc != RC_OK || is_old)
 		return;
-	if (!s->row.has_ack || w->is_gap)
-		slots_advance(x->bayeux->slots, s->slot, w->cursor);
-	bayeux_session_seen(x->bayeux, s, w->epoch);
+	if (!w->session.row.has_ack || w->is_gap)
+		slots_advance(w->bayeux->slots, w->session.slot, w->cursor);
+	bayeux_session_seen(w->bayeux, &w->session, w->epoch);
 }
 
 void
 bayeux_wait_stand(struct bayeux_wait *w)
 {
-	struct bayeux_exchange *x = w->x;
-
 	w->is_standing = true;
-	w->is_over = w->is_gap = false;
+	w->is_over = w->is_gap = w->has_replies = false;
 	w->n = 0;
 	buf_clear(&w->events);
-	buf_clear(&x->replies);
-	bayeux_answer_begin(&x->replies, &x->answer, x->callback);
+	w->answer.is_first = true;
 }
 
 void
 bayeux_wait_compose_events(struct bayeux_wait *w, struct buf *b)
 {
-	struct bayeux_exchange *x = w->x;
+	struct bayeux_answer a;
 
-	buf_add_slice(b, buf_slice(&x->replies));
+	bayeux_answer_begin(b, &a, (struct slice){0});
 	buf_add_slice(b, buf_slice(&w->events));
-	bayeux_answer_end(b, &x->answer);
-	if (w->events.rc != RC_OK || x->replies.rc != RC_OK)
+	bayeux_answer_end(b, &a);
+	if (w->events.rc != RC_OK)
 		b->rc = RC_NOMEM;
 	if (b->rc == RC_OK)
-		slots_advance(x->bayeux->slots, x->session.slot, w->cursor);
+		slots_advance(w->bayeux->slots, w->session.slot, w->cursor);
+	w->n = 0;
+	buf_clear(&w->events);
+	w->answer.is_first = true;
 }

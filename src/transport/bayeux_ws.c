@@ -59,7 +59,7 @@ on_hold(struct bayeux_wait *w)
 	struct err e;
 
 	c->wait = NULL; /* it may be the end of the connection */
-	if (bayeux_session_patterns(&w->x->session, &what, &e) != RC_OK ||
+	if (bayeux_session_patterns(&w->session, &what, &e) != RC_OK ||
 	    hub_listen(c->reader, &what, &e) != RC_OK) {
 		if (c->reader == NULL)
 			w->is_left = true;
@@ -77,7 +77,7 @@ static bool
 push(struct bayeux_wait *w, struct entry *en, const struct message *m)
 {
 	struct ws_connection *c = w->owner;
-	struct encode how = {.form = w->x->session.row.has_replay ?
+	struct encode how = {.form = w->session.row.has_replay ?
 	    FORM_BAYEUX_REPLAY : FORM_BAYEUX};
 	struct slice frame;
 
@@ -149,6 +149,7 @@ on_answered(struct bayeux_wait *w)
 static void
 start_wait(struct ws_connection *c, struct bayeux_exchange *x)
 {
+	bool has_ack = x->session.row.has_ack;
 	struct bayeux_wait *before = c->wait;
 	struct bayeux_wait *w = bayeux_wait_new(x);
 
@@ -160,7 +161,7 @@ start_wait(struct ws_connection *c, struct bayeux_exchange *x)
 	w->owner = c;
 	w->hold = on_hold;
 	w->answered = on_answered;
-	w->push = x->session.row.has_ack ? NULL : push;
+	w->push = has_ack ? NULL : push;
 	if (before != NULL) { /* its session's, or another's: it is over */
 		before->is_replaced = true;
 		bayeux_wait_over(before);

@@ -209,36 +209,32 @@ function judgeLife(m) {
 		"first:", setting(`max-hold = ${most}s`));
 }
 
-/* held: { started, asked, refused, status, protocol }: so many answers were held
-   at a time before one had to wait, or was refused. */
+/* held: { started, asked, refused, status }: so many answers were held at a time
+   before a small request beside them waited, or something was refused. */
 function judgeHeld(m) {
-	const { started, asked, refused: isRefused, status } = m.held;
-	const isOld = /^http\/1/.test(m.protocol ?? "");
+	const { started, asked, refused, status } = m.held;
+	const isOwn = refused && status === 503;
+	const waits = !refused && started < asked;
+	const most = Math.max(2, started + (waits ? 1 : 0));
 
-	if (status === 508 || (isRefused && status !== 503))
-		return finding("held", "change", `The host stops at ${started} answers ` +
-			"at a time", `The next was refused (${status}), as everything else ` +
-			"of the site would be. Keep well below that:",
-		setting(`site-requests = ${Math.max(2, started)}\n` +
-			`site-reserve = ${Math.max(1, Math.ceil(started / 2))}`));
-	if (isRefused)
+	if (isOwn)
 		return finding("held", "good", `${started} answers are held for one ` +
 			"visitor", "More are refused by the program’s own budget " +
 			"(client-held, site-requests, max-held), as they should be: " +
 			"those pages poll.");
-	if (started < asked)
-		return finding("held", "change", `Only ${started} answers are held at a ` +
-			"time", "The next one waited until another was over: while so many " +
-			"pages are open, the site stands still. Tell the program how many " +
-			"requests it may use, and it keeps some free:",
-		setting(`site-requests = ${Math.max(2, started)}\n` +
-			`site-reserve = ${Math.max(1, Math.ceil(started / 2))}`));
+	if (refused || waits)
+		return finding("held", "change", `With more than ${started} answers ` +
+			`held, others ${waits ? "wait" : `are refused (${status})`}`,
+		"While so many pages are open, the site stands still. Tell the " +
+			"program how many requests it may use, and it keeps some free:",
+		setting(`site-requests = ${most}\n` +
+			`site-reserve = ${Math.ceil(most / 2)}`));
 	return finding("held", "good", `${started} answers are held at a time, and ` +
-		"nothing waits", isOld
-		? "More was not tried: over HTTP/1.1 a browser has six connections to " +
-			"a site. cometlog doctor, on the command line, tries up to 64."
-		: "More was not tried, to be gentle. cometlog doctor, on the command " +
-			"line, tries up to 64.");
+		"nothing waits", "More was not tried" +
+		(/^http\/1/.test(m.protocol ?? "")
+			? ": over HTTP/1.1 a browser has six connections to a site. "
+			: ", to be gentle. ") +
+		"cometlog doctor, on the command line, tries up to 64.");
 }
 
 /* ---- the rest ---- */

@@ -329,37 +329,46 @@ judge_streams(struct findings *f, const struct survey *s)
 
 /* ---- how many, and how long ---- */
 
+/* The one beside which a small request had to wait is among those that the host
+   serves; one that it refused is not. */
+static void
+judge_few(struct findings *f, const struct survey *s)
+{
+	unsigned most = s->held + s->has_wait;
+	struct finding *x;
+	char title[96];
+
+	if (most < 2)
+		most = 2;
+	snprintf(title, sizeof title, "With more than %u answers held, others "
+	    "%s", s->held, s->has_wait ? "wait" : "are refused");
+	x = add(f, "held", FINDINGS_CHANGE, title, "While so many pages are "
+	    "open, the site stands still. Tell the program how many requests it "
+	    "may use, and it keeps some free:");
+	fix(x, CONFIG, "site-requests = %u\nsite-reserve = %u", most,
+	    (most + 1) / 2);
+}
+
 static void
 judge_held(struct findings *f, const struct survey *s)
 {
 	char title[96];
-	struct finding *x;
-	unsigned half = (s->held + 1) / 2;
 
-	if (!s->has_wait && s->held_status == 0) {
+	if (s->has_wait || (s->held_status != 0 && s->held_status != 503)) {
+		judge_few(f, s);
+	} else if (s->held_status == 0) {
 		snprintf(title, sizeof title, "%u answers are held at a time, "
 		    "and nothing waits", s->held);
 		add(f, "held", FINDINGS_GOOD, title, "Meanwhile the program "
 		    "answers in %u ms%s. More was not tried.", s->held_ping_ms,
 		    s->held_ping_ms > SLOW_MS ? ", as where a process must be "
 		    "started first" : "");
-	} else if (s->held_status == 503) {
+	} else {
 		snprintf(title, sizeof title, "%u answers are held for one "
 		    "visitor", s->held);
 		add(f, "held", FINDINGS_GOOD, title, "More are refused by the "
 		    "program's own bounds (doctor-probes, client-held, "
 		    "site-requests), as they should be.");
-	} else {
-		snprintf(title, sizeof title, "Only %u answers are held at a "
-		    "time", s->held);
-		x = add(f, "held", FINDINGS_CHANGE, title, s->has_wait ?
-		    "The next one waited. While so many pages are open, the site "
-		    "stands still. Tell the program how many requests it may "
-		    "use, and it keeps some free:" : "The next one was refused, "
-		    "as everything else of the site would be. Keep well below "
-		    "that:");
-		fix(x, CONFIG, "site-requests = %u\nsite-reserve = %u",
-		    s->held < 2 ? 2 : s->held, half < 1 ? 1 : half);
 	}
 }
 

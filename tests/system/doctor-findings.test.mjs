@@ -194,7 +194,9 @@ describe('the doctor judges', () => {
 		const held = (differs) => found('held', { held: { asked: 10,
 			started: 4, refused: false, ...differs } });
 		assert.equal(held({ started: 10 }).level, 'good');
-		assert.match(lines(held()), /site-requests = 4\nsite-reserve = 2/);
+		assert.equal(lines(held()), 'site-requests = 5\nsite-reserve = 3');
+		assert.equal(lines(held({ refused: true, status: 508 })),
+			'site-requests = 4\nsite-reserve = 2');
 		assert.equal(held({ refused: true, status: 503 }).level, 'good');
 		assert.equal(held({ refused: true, status: 508 }).level, 'change');
 		assert.match(lines(held({ started: 0 })), /site-requests = 2/);

@@ -171,7 +171,7 @@ limits_are_told_with_room_below_them(void)
 	s.held = 7;
 	s.has_wait = true;
 	expect(&s, "held", FINDINGS_CHANGE,
-	    "site-requests = 7\nsite-reserve = 4");
+	    "site-requests = 8\nsite-reserve = 4");
 	s.held = 0;
 	expect(&s, "held", FINDINGS_CHANGE,
 	    "site-requests = 2\nsite-reserve = 1");

@@ -1,10 +1,9 @@
-#include "prog/findings.h"
+#include "prog/findings_judge.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-/* What is sent 1.5 s apart and comes at least so far apart was not kept back. */
+/* What is sent 1.5 s apart and comes so far apart was not kept back. */
 #define APART_MS 500
 
 /* Of a limit that was found so much may be used. */
@@ -17,164 +16,6 @@
 #define SLOW_MS 500
 
 #define MIB (1024 * 1024)
-#define CONFIG "cometlog.conf"
-#define HTACCESS ".htaccess, beside cometlog.fcgi"
-#define HANDLER "Options +ExecCGI\nAddHandler fcgid-script .fcgi"
-
-static struct finding *add(struct findings *f, const char *id,
-    enum findings_level level, const char *title, const char *fmt, ...)
-    PRINTF_LIKE(5, 6);
-static void fix(struct finding *x, const char *where, const char *fmt, ...)
-    PRINTF_LIKE(3, 4);
-
-static struct finding *
-add(struct findings *f, const char *id, enum findings_level level,
-    const char *title, const char *fmt, ...)
-{
-	struct finding *x = &f->item[f->n < FINDINGS_MAX - 1 ? f->n++ : f->n];
-	va_list args;
-
-	*x = (struct finding){.id = id, .level = level};
-	snprintf(x->title, sizeof x->title, "%s", title);
-	va_start(args, fmt);
-	vsnprintf(x->text, sizeof x->text, fmt, args);
-	va_end(args);
-	return x;
-}
-
-static void
-fix(struct finding *x, const char *where, const char *fmt, ...)
-{
-	va_list args;
-
-	x->where = where;
-	va_start(args, fmt);
-	vsnprintf(x->lines, sizeof x->lines, fmt, args);
-	va_end(args);
-}
-
-/* Of the program that was uploaded with its folder: its .htaccess decides. */
-static bool
-is_uploaded(const struct survey *s)
-{
-	size_t n = strlen(s->path);
-
-	return n > 4 && (strcmp(s->path + n - 4, ".cgi") == 0 ||
-	    (n > 5 && strcmp(s->path + n - 5, ".fcgi") == 0));
-}
-
-static bool
-is_server(const struct survey *s, const char *name)
-{
-	return strcasestr(s->server, name) != NULL ||
-	    strcasestr(s->facts.software, name) != NULL;
-}
-
-/* ---- is the program reached at all? ---- */
-
-static void
-judge_handed_out(struct findings *f, const struct survey *s)
-{
-	if (strncmp(s->sample, "\177ELF", 4) == 0 ||
-	    strstr(s->type, "octet-stream") != NULL)
-		fix(add(f, "reach", FINDINGS_FAULT,
-		    "The program is handed out, not run",
-		    "The web server sends the file itself: nobody told it that "
-		    ".fcgi is a program."), HTACCESS, HANDLER);
-	else
-		add(f, "reach", FINDINGS_FAULT, "Something else answers",
-		    "At %s there is another page. A rule of the site (one that "
-		    "sends everything to index.php, say) takes the address; let "
-		    "it leave Cometlog's out.", s->path);
-}
-
-static void
-judge_missing(struct findings *f, const struct survey *s)
-{
-	struct finding *x = add(f, "reach", FINDINGS_FAULT,
-	    is_uploaded(s) ? "The program is not there" :
-	    "The program is not mapped",
-	    "The web server knows nothing at %s (404).", s->path);
-
-	if (is_uploaded(s))
-		fix(x, HTACCESS, HANDLER);
-	else if (is_server(s, "lighttpd"))
-		fix(x, "on the server", "lighty-enable-mod cometlog\n"
-		    "systemctl restart lighttpd");
-	else if (is_server(s, "apache"))
-		fix(x, "on the server", "a2enconf cometlog\n"
-		    "systemctl restart apache2");
-}
-
-static void
-judge_failed(struct findings *f, const struct survey *s)
-{
-	struct finding *x = add(f, "reach", FINDINGS_FAULT,
-	    "The program could not be started",
-	    "The web server tried and failed (%ld). Its error log has the "
-	    "reason.%s", s->status, is_uploaded(s) ? " Mostly it is a "
-	    "permission: the program and its folder must be writable for you "
-	    "alone." : "");
-
-	if (is_uploaded(s))
-		fix(x, "by FTP or in a shell", "chmod 755 cometlog.fcgi\n"
-		    "chmod 755 .    # its folder");
-	else
-		fix(x, "on the server", "journalctl -u cometlog -n 20");
-}
-
-static void
-judge_detail(struct findings *f, const struct survey *s)
-{
-	if (strstr(s->detail, "option doctor") != NULL)
-		fix(add(f, "reach", FINDINGS_NOTE, "The doctor is switched off",
-		    "The program answers, but does not let itself be measured."),
-		    CONFIG, "doctor = on");
-	else if (s->status == 404)
-		add(f, "reach", FINDINGS_NOTE, "The program is an older one",
-		    "It answers, but knows nothing of the doctor. Update it.");
-	else
-		add(f, "reach", FINDINGS_FAULT, "The program has trouble",
-		    "It runs and says: %s", s->detail);
-}
-
-static void
-judge_reach(struct findings *f, const struct survey *s)
-{
-	if (s->status == 0)
-		add(f, "reach", FINDINGS_FAULT, "No answer at all", "%s.",
-		    s->error);
-	else if (s->detail[0] != 0)
-		judge_detail(f, s);
-	else if (s->status == 200)
-		judge_handed_out(f, s);
-	else if (s->status == 404)
-		judge_missing(f, s);
-	else if (s->status == 401)
-		add(f, "reach", FINDINGS_FAULT, "A password is asked for",
-		    "The web server wants one for the program's address.");
-	else if (s->status >= 300 && s->status < 400)
-		add(f, "reach", FINDINGS_FAULT, "It is somewhere else",
-		    "The web server sends on to another address (%ld); give "
-		    "that one, with https:// perhaps.", s->status);
-	else if (s->status == 403)
-		fix(add(f, "reach", FINDINGS_FAULT,
-		    "The web server refuses to run the program",
-		    "It answers 403: programs may not run there, or the file may "
-		    "not be read."), HTACCESS, HANDLER);
-	else if (s->status == 502 || s->status == 503 || s->status == 504)
-		fix(add(f, "reach", FINDINGS_FAULT,
-		    "The program does not answer the web server",
-		    "It does not run, or its socket is not where the web server "
-		    "looks (%ld).", s->status), "on the server",
-		    "systemctl status cometlog\nls -l /run/cometlog/worker.sock");
-	else if (s->status == 508)
-		fix(add(f, "reach", FINDINGS_FAULT, "The host's limit is reached",
-		    "As many requests as it allows are running now (508)."),
-		    CONFIG, "site-requests = 20\nsite-reserve = 12");
-	else
-		judge_failed(f, s);
-}
 
 /* ---- the program and its place ---- */
 
@@ -182,20 +23,26 @@ static void
 judge_gateway(struct findings *f, const struct survey *s)
 {
 	const struct survey_facts *a = &s->facts;
-	const char *by = a->software[0] != 0 ? a->software :
-	    s->server[0] != 0 ? s->server : "a web server without a name";
+	const char *by = a->software[0] != 0 ? a->software
+	    : s->server[0] != 0              ? s->server
+	                                     : "a web server without a name";
 
 	if (strcmp(a->gateway, "fastcgi") == 0)
-		add(f, "gateway", FINDINGS_GOOD, "The program is reached",
-		    "Cometlog %s runs as a FastCGI program under %s and answers "
-		    "in %u ms, by %s.", a->version, by, s->ping_ms,
-		    s->protocol);
+		findings_add(f, "gateway", FINDINGS_GOOD,
+		    "The program is reached",
+		    "Cometlog %s runs as a FastCGI program under %s and "
+		    "answers "
+		    "in %u ms, by %s.",
+		    a->version, by, s->ping_ms, s->protocol);
 	else
-		fix(add(f, "gateway", FINDINGS_NOTE,
-		    "The program is reached, as plain CGI",
-		    "Cometlog %s is started anew for each request (%u ms). That "
-		    "works; FastCGI is several times quicker. If the host has "
-		    "mod_fcgid, this line is enough:", a->version, s->ping_ms),
+		findings_fix(findings_add(f, "gateway", FINDINGS_NOTE,
+		                 "The program is reached, as plain CGI",
+		                 "Cometlog %s is started anew for each request "
+		                 "(%u ms). That "
+		                 "works; FastCGI is several times quicker. If "
+		                 "the host has "
+		                 "mod_fcgid, this line is enough:",
+		                 a->version, s->ping_ms),
 		    HTACCESS, "AddHandler fcgid-script .fcgi");
 }
 
@@ -205,32 +52,43 @@ judge_log(struct findings *f, const struct survey_facts *a)
 	bool is_wal = strcmp(a->journal, "wal") == 0;
 
 	if (is_wal && !a->is_fit_for_wal)
-		fix(add(f, "log", FINDINGS_FAULT,
-		    "The log's file system can't carry it",
-		    "The log is written ahead (WAL) on %s, where processes can't "
-		    "share memory: messages may get lost.", a->file_system),
+		findings_fix(findings_add(f, "log", FINDINGS_FAULT,
+		                 "The log's file system can't carry it",
+		                 "The log is written ahead (WAL) on %s, where "
+		                 "processes can't "
+		                 "share memory: messages may get lost.",
+		                 a->file_system),
 		    CONFIG, "journal = rollback");
 	else if (!a->has_locks)
-		fix(add(f, "log", FINDINGS_FAULT,
-		    "The log's file system has no locks",
-		    "On %s two processes can write at the same time without "
-		    "noticing.", a->file_system), CONFIG,
-		    "log = /another/place/cometlog.db");
+		findings_fix(findings_add(f, "log", FINDINGS_FAULT,
+		                 "The log's file system has no locks",
+		                 "On %s two processes can write at the same "
+		                 "time without "
+		                 "noticing.",
+		                 a->file_system),
+		    CONFIG, "log = /another/place/cometlog.db");
 	else if (is_wal || !a->is_fit_for_wal)
-		add(f, "log", is_wal ? FINDINGS_GOOD : FINDINGS_NOTE, is_wal ?
-		    "The log lies well" : "The log is written by rollback",
-		    "It is on %s%s.", a->file_system, is_wal ?
-		    ", with locks and shared memory, written ahead (WAL)" :
-		    ", where no write-ahead log is possible");
+		findings_add(f, "log", is_wal ? FINDINGS_GOOD : FINDINGS_NOTE,
+		    is_wal ? "The log lies well"
+		           : "The log is written by rollback",
+		    "It is on %s%s.", a->file_system,
+		    is_wal
+		        ? ", with locks and shared memory, written ahead (WAL)"
+		        : ", where no write-ahead log is possible");
 	else
-		fix(add(f, "log", FINDINGS_NOTE, "The log is written by rollback",
-		    "It is on %s, which could carry a write-ahead log; that is "
-		    "quicker.", a->file_system), CONFIG, "journal = auto");
+		findings_fix(findings_add(f, "log", FINDINGS_NOTE,
+		                 "The log is written by rollback",
+		                 "It is on %s, which could carry a write-ahead "
+		                 "log; that is "
+		                 "quicker.",
+		                 a->file_system),
+		    CONFIG, "journal = auto");
 	if (a->free_bytes < UINT64_C(100) * MIB)
-		fix(add(f, "space", FINDINGS_CHANGE, "Little room is left",
-		    "%llu MiB are free where the log lies.",
-		    (unsigned long long)a->free_bytes / MIB), CONFIG,
-		    "retain = ** age=7d bytes=20M");
+		findings_fix(findings_add(f, "space", FINDINGS_CHANGE,
+		                 "Little room is left",
+		                 "%llu MiB are free where the log lies.",
+		                 (unsigned long long)a->free_bytes / MIB),
+		    CONFIG, "retain = ** age=7d bytes=20M");
 }
 
 static void
@@ -241,22 +99,32 @@ judge_files(struct findings *f, const struct survey *s)
 	for (i = 0; i < SURVEY_FILES && !s->file[i].is_open; i++)
 		continue;
 	if (i == SURVEY_FILES)
-		add(f, "exposed", FINDINGS_GOOD, "The log can't be fetched",
+		findings_add(f, "exposed", FINDINGS_GOOD,
+		    "The log can't be fetched",
 		    "%s and its like are refused%s.", s->file[1].path,
-		    s->facts.is_in_web_root ?
-		    ", though they lie below what the web server serves" : "");
-	else if (is_server(s, "nginx") || is_server(s, "lighttpd"))
-		fix(add(f, "exposed", FINDINGS_FAULT, "Anybody can fetch the log",
-		    "The web server hands out %s. Deny it:", s->file[i].path),
+		    s->facts.is_in_web_root
+		        ? ", though they lie below what the web server serves"
+		        : "");
+	else if (findings_is_server(s, "nginx") ||
+	    findings_is_server(s, "lighttpd"))
+		findings_fix(findings_add(f, "exposed", FINDINGS_FAULT,
+		                 "Anybody can fetch the log",
+		                 "The web server hands out %s. Deny it:",
+		                 s->file[i].path),
 		    "the web server's configuration", "%s",
-		    is_server(s, "nginx") ? "location ~ (/data/|"
-		    "/cometlog\\.conf$|\\.db) {\n    deny all;\n}" :
-		    "$HTTP[\"url\"] =~ \"(/data/|/cometlog\\.conf$|\\.db)\" {\n"
-		    "    url.access-deny = ( \"\" )\n}");
+		    findings_is_server(s, "nginx")
+		        ? "location ~ (/data/|"
+		          "/cometlog\\.conf$|\\.db) {\n    deny all;\n}"
+		        : "$HTTP[\"url\"] =~ "
+		          "\"(/data/|/cometlog\\.conf$|\\.db)\" {\n"
+		          "    url.access-deny = ( \"\" )\n}");
 	else
-		fix(add(f, "exposed", FINDINGS_FAULT, "Anybody can fetch the log",
-		    "The web server hands out %s. Deny it:", s->file[i].path),
-		    ".htaccess, in the folder of the log", "Require all denied");
+		findings_fix(findings_add(f, "exposed", FINDINGS_FAULT,
+		                 "Anybody can fetch the log",
+		                 "The web server hands out %s. Deny it:",
+		                 s->file[i].path),
+		    ".htaccess, in the folder of the log",
+		    "Require all denied");
 }
 
 /* ---- streams ---- */
@@ -282,17 +150,18 @@ is_flowing(const struct survey *s)
 static void
 fix_buffer(struct finding *x, const struct survey *s)
 {
-	if (is_uploaded(s) || strcmp(s->facts.gateway, "fastcgi") != 0)
+	if (findings_is_uploaded(s) || strcmp(s->facts.gateway, "fastcgi") != 0)
 		return; /* the host's choice; under CGI there is no such line */
-	if (is_server(s, "lighttpd"))
-		fix(x, "lighttpd, where /comet is mapped",
+	if (findings_is_server(s, "lighttpd"))
+		findings_fix(x, "lighttpd, where /comet is mapped",
 		    "server.stream-response-body = 2");
-	else if (is_server(s, "nginx"))
-		fix(x, "nginx, in the location of /comet",
+	else if (findings_is_server(s, "nginx"))
+		findings_fix(x, "nginx, in the location of /comet",
 		    "fastcgi_buffering off;\n"
 		    "proxy_buffering off;    # if it is a proxy");
-	else if (is_server(s, "apache"))
-		fix(x, "Apache, mod_proxy_fcgi or mod_fcgid", "ProxyPass \"unix:"
+	else if (findings_is_server(s, "apache"))
+		findings_fix(x, "Apache, mod_proxy_fcgi or mod_fcgid",
+		    "ProxyPass \"unix:"
 		    "/run/cometlog/worker.sock|fcgi://cometlog/\" \\\n"
 		    "    flushpackets=on\nFcgidOutputBufferSize 0");
 }
@@ -303,27 +172,44 @@ judge_streams(struct findings *f, const struct survey *s)
 	const struct survey_stream *large = &s->stream[SURVEY_STREAMS - 1];
 
 	if (s->stream[0].status != 200)
-		add(f, "streams", FINDINGS_NOTE, "Streams could not be measured",
+		findings_add(f, "streams", FINDINGS_NOTE,
+		    "Streams could not be measured",
 		    "The place for a held answer was refused (%ld).",
 		    s->stream[0].status);
 	else if (is_flowing(s))
-		add(f, "streams", FINDINGS_GOOD, "Streams arrive at once",
+		findings_add(f, "streams", FINDINGS_GOOD,
+		    "Streams arrive at once",
 		    "Pieces of 1, 4 and 64 KiB were here within %u ms, long "
-		    "before the end of their answers.", large->first_ms);
+		    "before the end of their answers.",
+		    large->first_ms);
 	else
-		fix_buffer(add(f, "streams", is_uploaded(s) ? FINDINGS_NOTE :
-		    FINDINGS_CHANGE, "Something keeps streams back",
-		    "%s: a buffer in the web server or in front of it. Pages use "
-		    "long polling, where each message is an answer of its "
-		    "own.%s", is_prompt(large) ? "Small pieces wait until there "
-		    "is more" : "Nothing of an answer arrives before its end",
-		    is_uploaded(s) ? " On shared hosting that is the host's "
-		    "choice." : ""), s);
+		fix_buffer(
+		    findings_add(f, "streams",
+		        findings_is_uploaded(s) ? FINDINGS_NOTE
+		                                : FINDINGS_CHANGE,
+		        "Something keeps streams back",
+		        "%s: a buffer in the web server or in front of it. "
+		        "Pages use "
+		        "long polling, where each message is an answer of its "
+		        "own.%s",
+		        is_prompt(large)
+		            ? "Small pieces wait until there "
+		              "is more"
+		            : "Nothing of an answer arrives before its end",
+		        findings_is_uploaded(s)
+		            ? " On shared hosting that is the host's "
+		              "choice."
+		            : ""),
+		    s);
 	if (is_flowing(s) && s->page.status == 200 && !is_prompt(&s->page))
-		fix(add(f, "gzip", FINDINGS_CHANGE,
-		    "Compression keeps pages back", "A page that comes in pieces "
-		    "arrives only at its end, which stops script streaming and "
-		    "no other technique."), ".htaccess", "SetEnvIf Request_URI "
+		findings_fix(findings_add(f, "gzip", FINDINGS_CHANGE,
+		                 "Compression keeps pages back",
+		                 "A page that comes in pieces "
+		                 "arrives only at its end, which stops script "
+		                 "streaming and "
+		                 "no other technique."),
+		    ".htaccess",
+		    "SetEnvIf Request_URI "
 		    "\"/(events|stream)/?$\" no-gzip no-brotli");
 }
 
@@ -340,12 +226,16 @@ judge_few(struct findings *f, const struct survey *s)
 
 	if (most < 2)
 		most = 2;
-	snprintf(title, sizeof title, "With more than %u answers held, others "
-	    "%s", s->held, s->has_wait ? "wait" : "are refused");
-	x = add(f, "held", FINDINGS_CHANGE, title, "While so many pages are "
-	    "open, the site stands still. Tell the program how many requests it "
+	snprintf(title, sizeof title,
+	    "With more than %u answers held, others "
+	    "%s",
+	    s->held, s->has_wait ? "wait" : "are refused");
+	x = findings_add(f, "held", FINDINGS_CHANGE, title,
+	    "While so many pages are "
+	    "open, the site stands still. Tell the program how many requests "
+	    "it "
 	    "may use, and it keeps some free:");
-	fix(x, CONFIG, "site-requests = %u\nsite-reserve = %u", most,
+	findings_fix(x, CONFIG, "site-requests = %u\nsite-reserve = %u", most,
 	    (most + 1) / 2);
 }
 
@@ -357,16 +247,24 @@ judge_held(struct findings *f, const struct survey *s)
 	if (s->has_wait || (s->held_status != 0 && s->held_status != 503)) {
 		judge_few(f, s);
 	} else if (s->held_status == 0) {
-		snprintf(title, sizeof title, "%u answers are held at a time, "
-		    "and nothing waits", s->held);
-		add(f, "held", FINDINGS_GOOD, title, "Meanwhile the program "
-		    "answers in %u ms%s. More was not tried.", s->held_ping_ms,
+		snprintf(title, sizeof title,
+		    "%u answers are held at a time, "
+		    "and nothing waits",
+		    s->held);
+		findings_add(f, "held", FINDINGS_GOOD, title,
+		    "Meanwhile the program "
+		    "answers in %u ms%s. More was not tried.",
+		    s->held_ping_ms,
 		    s->held_ping_ms > SLOW_MS ? ", as where a process must be "
-		    "started first" : "");
+		                                "started first"
+		                              : "");
 	} else {
-		snprintf(title, sizeof title, "%u answers are held for one "
-		    "visitor", s->held);
-		add(f, "held", FINDINGS_GOOD, title, "More are refused by the "
+		snprintf(title, sizeof title,
+		    "%u answers are held for one "
+		    "visitor",
+		    s->held);
+		findings_add(f, "held", FINDINGS_GOOD, title,
+		    "More are refused by the "
 		    "program's own bounds (doctor-probes, client-held, "
 		    "site-requests), as they should be.");
 	}
@@ -380,17 +278,21 @@ judge_silent(struct findings *f, const struct survey *s)
 	char title[96];
 
 	if (a->is_whole) {
-		snprintf(title, sizeof title, "A request may be silent for %u s",
-		    a->asked_s);
-		add(f, "silent", FINDINGS_GOOD, title, "The longest long poll "
+		snprintf(title, sizeof title,
+		    "A request may be silent for %u s", a->asked_s);
+		findings_add(f, "silent", FINDINGS_GOOD, title,
+		    "The longest long poll "
 		    "lasts %llu s (longpoll-max); comet.js asks for 25.",
 		    (unsigned long long)s->facts.longpoll_max_ms / 1000);
 	} else {
 		snprintf(title, sizeof title, "Silence is cut off after %u s",
 		    (a->lived_ms + 500) / 1000);
-		fix(add(f, "silent", FINDINGS_CHANGE, title, "A long poll that "
-		    "waits for longer ends in an error. Let them come back "
-		    "earlier:"), CONFIG, "longpoll-max = %us%s", most,
+		findings_fix(
+		    findings_add(f, "silent", FINDINGS_CHANGE, title,
+		        "A long poll that "
+		        "waits for longer ends in an error. Let them come back "
+		        "earlier:"),
+		    CONFIG, "longpoll-max = %us%s", most,
 		    most < 14 ? "\nheartbeat = 5s" : "");
 	}
 }
@@ -405,15 +307,19 @@ judge_life(struct findings *f, const struct survey *s)
 	if (a->is_whole || a->lived_ms > s->facts.max_hold_ms + 5000) {
 		snprintf(title, sizeof title, "An answer may live for %u s",
 		    a->lived_ms / 1000);
-		add(f, "life", FINDINGS_GOOD, title, "The program ends streams by "
+		findings_add(f, "life", FINDINGS_GOOD, title,
+		    "The program ends streams by "
 		    "itself after %llu s (max-hold).",
 		    (unsigned long long)s->facts.max_hold_ms / 1000);
 	} else {
 		snprintf(title, sizeof title, "Answers are cut off after %u s",
 		    (a->lived_ms + 500) / 1000);
-		fix(add(f, "life", FINDINGS_CHANGE, title, "Clients go on where "
-		    "they were, but an error is in between. Let the program end "
-		    "them first:"), CONFIG, "max-hold = %us", most);
+		findings_fix(findings_add(f, "life", FINDINGS_CHANGE, title,
+		                 "Clients go on where "
+		                 "they were, but an error is in between. Let "
+		                 "the program end "
+		                 "them first:"),
+		    CONFIG, "max-hold = %us", most);
 	}
 }
 
@@ -423,22 +329,28 @@ static void
 judge_tip(struct findings *f, const struct survey *s)
 {
 	if (!s->facts.has_tip)
-		fix(add(f, "tip", FINDINGS_CHANGE, "There is no tip file",
-		    "With one, the web server itself tells polling pages that "
-		    "nothing is new, and the program isn't asked."), CONFIG,
-		    "tip-file = %s", is_uploaded(s) ? "comet-tip" :
-		    "/var/lib/cometlog/comet-tip");
+		findings_fix(
+		    findings_add(f, "tip", FINDINGS_CHANGE,
+		        "There is no tip file",
+		        "With one, the web server itself tells polling pages "
+		        "that "
+		        "nothing is new, and the program isn't asked."),
+		    CONFIG, "tip-file = %s",
+		    findings_is_uploaded(s) ? "comet-tip"
+		                            : "/var/lib/cometlog/comet-tip");
 	else if (!s->has_tip_cursor)
-		add(f, "tip", FINDINGS_CHANGE, "The tip file is not found",
+		findings_add(f, "tip", FINDINGS_CHANGE,
+		    "The tip file is not found",
 		    "The program keeps one, but %s is something else (%ld). If "
 		    "it has another address, give that with --tip.",
 		    s->tip_path, s->tip_status);
 	else if (s->tip_again != 304)
-		add(f, "tip", FINDINGS_NOTE,
+		findings_add(f, "tip", FINDINGS_NOTE,
 		    "The tip file is sent whole each time",
 		    "It has a dozen bytes, so that is no harm.");
 	else
-		add(f, "tip", FINDINGS_GOOD, "The tip file answers quiet pages",
+		findings_add(f, "tip", FINDINGS_GOOD,
+		    "The tip file answers quiet pages",
 		    "Asked again, the web server says 304 by itself.");
 }
 
@@ -448,15 +360,19 @@ judge_rest(struct findings *f, const struct survey *s)
 	int64_t off_s = (s->skew_ms < 0 ? -s->skew_ms : s->skew_ms) / 1000;
 
 	if (s->has_websocket)
-		add(f, "ws", FINDINGS_GOOD, "WebSockets work",
+		findings_add(f, "ws", FINDINGS_GOOD, "WebSockets work",
 		    "The handshake was answered.");
 	else
-		add(f, "ws", FINDINGS_NOTE, "There are no WebSockets here",
+		findings_add(f, "ws", FINDINGS_NOTE,
+		    "There are no WebSockets here",
 		    "They need cometlog-wsd, a program that runs all the "
-		    "time%s.", is_uploaded(s) ? ", which shared hosting rarely "
-		    "allows; the other techniques bring the same messages" : "");
+		    "time%s.",
+		    findings_is_uploaded(s)
+		        ? ", which shared hosting rarely "
+		          "allows; the other techniques bring the same messages"
+		        : "");
 	if (off_s >= 60)
-		add(f, "clock", FINDINGS_NOTE, "The clocks differ",
+		findings_add(f, "clock", FINDINGS_NOTE, "The clocks differ",
 		    "The server's and this machine's, by %lld s.",
 		    (long long)off_s);
 }
@@ -466,7 +382,7 @@ findings_judge(struct findings *f, const struct survey *s)
 {
 	memset(f, 0, sizeof *f);
 	if (!s->is_reached) {
-		judge_reach(f, s);
+		findings_judge_reach(f, s);
 		return;
 	}
 	judge_gateway(f, s);
@@ -482,8 +398,8 @@ findings_judge(struct findings *f, const struct survey *s)
 		judge_life(f, s);
 	f->can[FINDINGS_WS] = s->has_websocket;
 	f->can[FINDINGS_SSE] = is_flowing(s);
-	f->can[FINDINGS_LONGPOLL] = !s->silent.is_made ||
-	    s->silent.is_whole || s->silent.lived_ms >= SHORT_MS;
+	f->can[FINDINGS_LONGPOLL] = !s->silent.is_made || s->silent.is_whole ||
+	    s->silent.lived_ms >= SHORT_MS;
 	f->can[FINDINGS_POLL] = true;
 }
 

@@ -29,6 +29,11 @@
 enum options_durability { OPTIONS_FULL, OPTIONS_NORMAL };
 enum options_journal { OPTIONS_WAL, OPTIONS_ROLLBACK, OPTIONS_AUTO };
 enum options_switch { OPTIONS_OFF, OPTIONS_ON };
+enum options_bayeux_publish {
+	OPTIONS_BAYEUX_OFF,
+	OPTIONS_BAYEUX_POST,
+	OPTIONS_BAYEUX_ON,
+};
 
 /* How long the channels that a pattern covers are kept; 0: no bound. */
 struct retain_rule {

@@ -19,6 +19,9 @@
 #include "transport/server.h"
 #include "wire/bayeux.h"
 
+/* Why nobody may publish. */
+#define BAYEUX_NO_PUBLISH "Messages are not taken here (option bayeux-publish)"
+
 /* A clientId: 160 random bits as hexadecimal digits. */
 #define BAYEUX_CLIENT_ID_BYTES 40
 

@@ -64,11 +64,13 @@ refusal(struct server *s, const struct request *rq)
 {
 	bool is_cross, is_ours = true;
 
+	if (s->options->bayeux_publish == OPTIONS_BAYEUX_OFF)
+		return BAYEUX_NO_PUBLISH;
 	if (request_is(rq, "POST"))
 		return NULL;
-	if (s->options->bayeux_get_publish == OPTIONS_OFF)
+	if (s->options->bayeux_publish == OPTIONS_BAYEUX_POST)
 		return "Messages are not taken by GET here (option "
-		    "bayeux-get-publish)";
+		    "bayeux-publish)";
 	if (rq->referer.n > 0)
 		is_ours = server_allows_origin(s, origin_of(rq->referer),
 		    rq->host, &is_cross);

@@ -261,7 +261,9 @@ make(struct ws_connection *c, const char *text, size_t n)
 	x->client = slice_of(c->client == NULL ? "" : c->client);
 	if (c->browser[0] != 0)
 		x->browser = (struct slice){c->browser, sizeof c->browser};
-	if (c->ws->server->options->ws_publish == OPTIONS_OFF)
+	if (c->ws->server->options->bayeux_publish == OPTIONS_BAYEUX_OFF)
+		x->publish_refusal = BAYEUX_NO_PUBLISH;
+	else if (c->ws->server->options->ws_publish == OPTIONS_OFF)
 		x->publish_refusal = "Messages are not taken over WebSockets "
 		    "here (option ws-publish)";
 	x->text = malloc(n + 1);

@@ -320,9 +320,11 @@ do_sessions(struct step *s, bool *is_over)
 {
 	struct change_at at = {
 	    .db = s->db, .o = s->o, .now_ms = s->now_ms, .e = s->e};
-	bool is_old;
-	enum rc rc = change_has_old(&at, &is_old);
+	bool is_old = false;
+	enum rc rc = RC_OK;
 
+	if (s->o->session_idle_ms > 0)
+		rc = change_has_old(&at, &is_old);
 	*is_over = rc == RC_OK && !is_old;
 	if (rc != RC_OK || !is_old)
 		return rc;

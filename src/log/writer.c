@@ -42,6 +42,7 @@ struct log_writer {
 	struct queue queue;
 	atomic_bool is_short_lived; /* see log_writer_retain_at_stop */
 	_Atomic uint64_t commits, stored, duplicates, failures, retained;
+	bool has_sessions; /* some were made; the thread's */
 };
 
 enum rc
@@ -96,6 +97,14 @@ count_failures(struct log_writer *w, const struct append *list)
 		atomic_fetch_add(&w->failures, 1);
 }
 
+/* Before the changes are answered, and theirs again who asked. */
+static void
+note_sessions(struct log_writer *w, const struct log_change *list)
+{
+	for (; list != NULL; list = list->next)
+		w->has_sessions |= list->kind == LOG_SESSION_NEW;
+}
+
 /* On one core the hub's thread, just woken, then runs before the answers wake
    the web server.  Not where more waits to be stored. */
 static void
@@ -125,6 +134,7 @@ write_group(struct log_writer *w, struct group *g)
 		atomic_fetch_add(&w->stored, stored.messages);
 		atomic_fetch_add(&w->duplicates, stored.duplicates);
 		checkpoint_hint(w->checkpointer, w->commit.wal_pages);
+		note_sessions(w, g->changes);
 	} else {
 		count_failures(w, g->appends);
 	}
@@ -171,29 +181,40 @@ retain_if_due(struct log_writer *w)
 	                            : RETAIN_PAUSE_MS);
 }
 
-/* Two steps where messages went, which so can't outrun it, one anywhere,
-   one for the ids, and one for sessions. */
+/* Two steps where messages went, which so can't outrun it, one anywhere, and
+   one for the ids. */
+static bool
+retain_messages(struct log_writer *w)
+{
+	struct db *db = &w->commit.db;
+	int64_t id = chanmap_any(&w->commit.channels, clock_random());
+	bool is_over;
+
+	w->retain = (struct retain){.channel_id = id == 0 ? 0 : id - 1};
+	if (retain(w, &is_over) != RC_OK || retain(w, &is_over) != RC_OK ||
+	    retain_anywhere(&w->retain, db, NULL) != RC_OK ||
+	    retain(w, &is_over) != RC_OK)
+		return false;
+	w->retain = (struct retain){.at = RETAIN_IDS};
+	return retain(w, &is_over) == RC_OK;
+}
+
+/* And one for sessions, also by who has only made one. */
 static void
 retain_at_stop(struct log_writer *w)
 {
 	struct db *db = &w->commit.db;
-	bool is_over;
-	int64_t id = chanmap_any(&w->commit.channels, clock_random());
+	bool has_stored = atomic_load(&w->stored) > 0, is_over;
 
-	if (!atomic_load(&w->is_short_lived) || atomic_load(&w->stored) == 0 ||
+	if (!atomic_load(&w->is_short_lived) ||
+	    (!has_stored && !w->has_sessions) ||
 	    commit_ready(&w->commit, NULL) != RC_OK)
 		return;
 	db->busy_ms = STOP_WAIT_MS;
 	/* what is lost with the power is due again */
 	if (db_exec(db, "PRAGMA synchronous = NORMAL", NULL) != RC_OK)
 		return;
-	w->retain = (struct retain){.channel_id = id == 0 ? 0 : id - 1};
-	if (retain(w, &is_over) != RC_OK || retain(w, &is_over) != RC_OK ||
-	    retain_anywhere(&w->retain, db, NULL) != RC_OK ||
-	    retain(w, &is_over) != RC_OK)
-		return;
-	w->retain = (struct retain){.at = RETAIN_IDS};
-	if (retain(w, &is_over) != RC_OK)
+	if (has_stored && !retain_messages(w))
 		return;
 	w->retain = (struct retain){.at = RETAIN_SESSIONS};
 	(void)retain(w, &is_over);

@@ -590,6 +590,55 @@ writer_forgets_sessions_by_itself(void)
 	fixture_fini(&f);
 }
 
+/* A session that was last used when it would go. */
+static void
+make_old(struct fixture *f, const char *id)
+{
+	made(f, id);
+	CU_ASSERT_EQUAL(
+	    fixture_sql(f, "UPDATE session SET seen_ms = seen_ms - 180001"),
+	    SQLITE_OK);
+}
+
+static void
+process_of_one_request_forgets_sessions_when_it_has_made_one(void)
+{
+	struct fixture f;
+
+	sessions_start(&f);
+	make_old(&f, "old");
+	fixture_close(&f);
+	fixture_open(&f);
+	log_writer_retain_at_stop(f.w);
+	fixture_close(&f);
+	CU_ASSERT_EQUAL(fixture_int(&f, "SELECT count(*) FROM session"), 1);
+	fixture_open(&f);
+	log_writer_retain_at_stop(f.w);
+	made(&f, "new");
+	fixture_close(&f);
+	CU_ASSERT_EQUAL(fixture_int(&f, "SELECT count(*) FROM session"), 1);
+	fixture_open(&f);
+	CU_ASSERT(is_missing(&f, "old") && !is_missing(&f, "new"));
+	fixture_fini(&f);
+}
+
+static void
+who_knows_no_limits_forgets_no_sessions(void)
+{
+	struct fixture f;
+	struct db db;
+
+	sessions_start(&f);
+	make_old(&f, "old");
+	f.o.session_idle_ms = 0;
+	CU_ASSERT_EQUAL_FATAL(
+	    db_open(&db, f.path, DB_WRITE, &f.o, &f.e), RC_OK);
+	CU_ASSERT(forget_step(&f, &db, 0));
+	db_close(&db);
+	CU_ASSERT_FALSE(is_missing(&f, "old"));
+	fixture_fini(&f);
+}
+
 /* In a child: sessions, each reported once it is made, with its subscription;
    every third one ends again. */
 static void
@@ -837,6 +886,10 @@ CU_TestInfo test_session[] = {
     {"process_that_was_not_told_how_long_forgets_none",
         process_that_was_not_told_how_long_forgets_none},
     {"writer_forgets_sessions_by_itself", writer_forgets_sessions_by_itself},
+    {"process_of_one_request_forgets_sessions_when_it_has_made_one",
+        process_of_one_request_forgets_sessions_when_it_has_made_one},
+    {"who_knows_no_limits_forgets_no_sessions",
+        who_knows_no_limits_forgets_no_sessions},
     {"killed_process_leaves_all_sessions_that_were_answered",
         killed_process_leaves_all_sessions_that_were_answered},
     {"processes_give_out_each_slot_once", processes_give_out_each_slot_once},

@@ -134,6 +134,24 @@ describe('a worker is started', { timeout: ms(120000) }, () => {
 			assert.equal(job.stdout, '');
 		});
 
+	inFolder('on its own, where sessions can\'t be shared: all but Bayeux ' +
+		'is served', async () => {
+		fs.mkdirSync(`${log}-sessions`); /* no file to be mapped */
+		const job = starts(PROGRAM,
+			['--log', log, '--socket', at('w.sock')]);
+		await listens(at('w.sock'));
+		await assertServes(at('w.sock'));
+		const answer = await fcgiExchange(at('w.sock'), 'POST', '/bayeux', {
+			body: '[{"channel":"/meta/handshake","version":"1.0",' +
+				'"supportedConnectionTypes":["long-polling"]}]',
+			variables: { CONTENT_TYPE: 'application/json' },
+		});
+		assert.equal(answer.status, 404);
+		assert.match(answer.json.detail, /sessions/);
+		assert.ok(job.stderr.includes('no Bayeux'), job.stderr);
+		assert.deepEqual(await ends(job), { code: 0, signal: null });
+	});
+
 	inFolder('on its own, with another mode of its socket', async () => {
 		starts(PROGRAM, ['--log', log, '--socket', at('w.sock'),
 			'--socket-mode=0660']);

@@ -44,7 +44,6 @@ ws_init(struct ws *w, struct server *s, struct err *e)
 	if (inflater_new(&w->rules.inflater, e) != RC_OK)
 		return e->rc;
 	w->echo_rules.inflater = w->rules.inflater;
-	w->bayeux_rules = w->rules;
 	w->bayeux_client = w->client;
 	w->bayeux_client.news = bayeux_ws_news;
 	w->bayeux_client.over = bayeux_ws_over;

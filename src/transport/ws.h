@@ -34,7 +34,7 @@ struct bayeux_wait;
 struct ws {
 	struct server *server;
 	struct hub_client client, bayeux_client;
-	struct wsread_rules rules, echo_rules, bayeux_rules;
+	struct wsread_rules rules, echo_rules;
 	struct ws_connection *list;
 	size_t count;
 	bool is_stopping;

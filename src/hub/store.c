@@ -89,9 +89,7 @@ void
 store_finish(struct store *s)
 {
 	if (s != NULL && s->writer != NULL)
-		log_writer_stop(s->writer);
-	if (s != NULL)
-		s->writer = NULL;
+		log_writer_finish(s->writer);
 }
 
 void
@@ -99,7 +97,7 @@ store_close(struct store *s)
 {
 	if (s == NULL)
 		return;
-	store_finish(s);
+	log_writer_stop(s->writer);
 	while (s->n_idle > 0)
 		log_reader_close(s->idle[--s->n_idle]);
 	if (s->log != NULL)
@@ -118,16 +116,12 @@ store_log(struct store *s)
 enum rc
 store_append(struct store *s, struct append *a, struct err *e)
 {
-	if (s->writer == NULL)
-		return err_set(e, RC_BUSY, "the server stops; try again");
 	return log_append(s->writer, a, e);
 }
 
 enum rc
 store_change(struct store *s, struct log_change *c, struct err *e)
 {
-	if (s->writer == NULL)
-		return err_set(e, RC_BUSY, "the server stops; try again");
 	return log_change(s->writer, c, e);
 }
 

@@ -23,7 +23,8 @@ enum rc store_open(struct store **out, const struct options *o,
    retention, as log_writer_retain_at_stop. */
 void store_retain_at_close(struct store *s);
 
-/* Stores and answers what waits; nothing can be appended any more. */
+/* Stores and answers what waits; nothing can be appended any more: RC_BUSY, also
+   for threads that are about to. */
 void store_finish(struct store *s);
 
 /* As store_finish, then closes.  No reader may be out. */

@@ -32,6 +32,7 @@ struct log_writer {
 	struct log_writer_options o;
 	struct checkpointer *checkpointer;
 	pthread_t thread;
+	bool is_finished; /* it has been joined */
 
 	/* the thread's */
 	struct commit commit;
@@ -287,12 +288,20 @@ log_writer_retain_at_stop(struct log_writer *w)
 }
 
 void
+log_writer_finish(struct log_writer *w)
+{
+	queue_stop(&w->queue);
+	if (!w->is_finished)
+		pthread_join(w->thread, NULL);
+	w->is_finished = true;
+}
+
+void
 log_writer_stop(struct log_writer *w)
 {
 	if (w == NULL)
 		return;
-	queue_stop(&w->queue);
-	pthread_join(w->thread, NULL);
+	log_writer_finish(w);
 	checkpoint_stop(w->checkpointer);
 	queue_fini(&w->queue);
 	free(w);

@@ -85,7 +85,11 @@ enum rc log_change(struct log_writer *w, struct log_change *c,
  */
 void log_writer_retain_at_stop(struct log_writer *w);
 
-/* Stores and answers what waits, ends both threads, frees w. */
+/* Stores and answers what waits; from then on there is RC_BUSY for all, also
+   for threads that are about to ask. */
+void log_writer_finish(struct log_writer *w);
+
+/* The same, ends both threads, frees w. */
 void log_writer_stop(struct log_writer *w);
 
 /* For status and metrics; any thread. */

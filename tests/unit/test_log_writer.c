@@ -495,6 +495,25 @@ stopping_stores_and_answers_what_waits(void)
 }
 
 static void
+finished_writer_is_busy_and_still_has_its_figures(void)
+{
+	struct message m = {.channel = SLICE("a"), .data = SLICE("1")};
+	struct log_change c = {.kind = LOG_SESSION_NEW, .id = SLICE("s")};
+	struct log_writer_figures figures;
+	struct appended result;
+	struct fixture f;
+
+	fixture_start(&f);
+	fixture_put(&f, "a", "0");
+	log_writer_finish(f.w);
+	CU_ASSERT_EQUAL(fixture_append(&f, &m, &result, 1), RC_BUSY);
+	CU_ASSERT_EQUAL(log_change(f.w, &c, &f.e), RC_BUSY);
+	log_writer_figures(f.w, &figures);
+	CU_ASSERT(figures.messages == 1 && figures.queued == 0);
+	fixture_fini(&f);
+}
+
+static void
 foreign_writer_needs_nothing_but_the_view(void)
 {
 	struct fixture f;
@@ -826,6 +845,8 @@ CU_TestInfo test_log_writer[] = {
     {"threads_append_while_others_look", threads_append_while_others_look},
     {"stopping_stores_and_answers_what_waits",
         stopping_stores_and_answers_what_waits},
+    {"finished_writer_is_busy_and_still_has_its_figures",
+        finished_writer_is_busy_and_still_has_its_figures},
     {"foreign_writer_needs_nothing_but_the_view",
         foreign_writer_needs_nothing_but_the_view},
     {"foreign_writer_is_told_what_is_wrong",

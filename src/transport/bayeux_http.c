@@ -56,13 +56,14 @@ origin_of(struct slice url)
 
 /*
  * Any page can make a browser GET this, so for a publish the browser's word is
- * asked where it comes from: by Sec-Fetch-Site, or else by Referer.  What says
- * nothing is no browser of today.  A POST was looked at by the router.
+ * asked where it comes from: by Origin, by Referer, or else by Sec-Fetch-Site.
+ * Over http a page can keep its browser from saying any of them (referrerpolicy),
+ * so a browser that is silent is refused.  A POST was looked at by the router.
  */
 static const char *
 refusal(struct server *s, const struct request *rq)
 {
-	bool is_cross, is_ours = true;
+	bool is_cross, is_ours;
 
 	if (s->options->bayeux_publish == OPTIONS_BAYEUX_OFF)
 		return BAYEUX_NO_PUBLISH;
@@ -71,12 +72,17 @@ refusal(struct server *s, const struct request *rq)
 	if (s->options->bayeux_publish == OPTIONS_BAYEUX_POST)
 		return "Messages are not taken by GET here (option "
 		    "bayeux-publish)";
-	if (rq->referer.n > 0)
+	if (rq->origin.n > 0)
+		is_ours = server_allows_origin(s, rq->origin, rq->host,
+		    &is_cross);
+	else if (rq->referer.n > 0)
 		is_ours = server_allows_origin(s, origin_of(rq->referer),
 		    rq->host, &is_cross);
 	else if (rq->fetch_site.n > 0)
 		is_ours = slice_is(rq->fetch_site, SLICE("same-origin")) ||
 		    slice_is(rq->fetch_site, SLICE("none"));
+	else
+		is_ours = !slice_starts(rq->user_agent, SLICE("Mozilla/"));
 	return is_ours ? NULL : "Pages of another origin may not publish here";
 }
 

@@ -31,7 +31,8 @@
 	X(https,         "HTTPS") \
 	X(cookie,        "HTTP_COOKIE") \
 	X(referer,       "HTTP_REFERER") \
-	X(fetch_site,    "HTTP_SEC_FETCH_SITE")
+	X(fetch_site,    "HTTP_SEC_FETCH_SITE") \
+	X(user_agent,    "HTTP_USER_AGENT")
 
 struct request {
 	struct outlet outlet;

@@ -107,6 +107,24 @@ describe('the demo', { timeout: ms(120000) }, () => {
 		assert.equal(Object.keys(demo.workers()).length, 3);
 	});
 
+	test('starts again what is killed while it waits with another',
+		async () => {
+			const ends = () => demo.job.stderr.split('wsd ended').length;
+			const { wsd: first, 'worker-1': worker } = demo.pids();
+			const stat = fs.readFileSync(`/proc/${worker}/stat`, 'utf8');
+			const supervisor = Number(stat.replace(/.*\) /s, '').split(' ')[1]);
+			const before = ends();
+			demo.kill9('wsd');
+			const young = await demo.replaced('wsd', first);
+			process.kill(young, 'SIGKILL');
+			await until(() => ends() === before + 2, { what: 'a pause' });
+			process.kill(supervisor, 'SIGKILL');
+			await demo.replaced('wsd', young);
+			await demo.replaced('worker-1', worker);
+			await until(async () => (await request(demo, 'GET',
+				'/comet/status')).status === 200, { what: 'an answer' });
+		});
+
 	test('starts a killed web server again', async () => {
 		const old = demo.kill9('web');
 		await demo.replaced('web', old);

@@ -211,6 +211,14 @@ tip_unchanged()
 	answers 304 -H "If-None-Match: $tag" "$url/comet-tip"
 }
 
+# Bayeux' callback-polling, told of it in its own way.
+get_is_refused()
+{
+	curl -sG --interface $stranger --data-urlencode \
+		'message=[{"channel":"/get","data":"x"}]' "$base/bayeux" |
+		grep '"successful":false,.*403:'
+}
+
 # ---- under each web server ---------------------------------------------
 
 tour()
@@ -226,6 +234,7 @@ tour()
 		"$base/poll?channel=$1/a"
 	check "$1 lets no stranger publish" answers 403 --interface $stranger \
 		-d data=x "$base/publish/$1/a"
+	check "$1 lets no stranger publish with a GET" get_is_refused
 	check "$1 lets nobody have the log" answers 404 "$url/cometlog.db"
 }
 

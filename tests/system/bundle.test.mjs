@@ -363,6 +363,9 @@ describe('a host with mod_fcgid', LIMIT, () => {
 </Files>`);
 		const denied = await post(site, '/publish/a', 'text/plain', 'x');
 		assert.equal(denied.status, 403);
+		const got = await get(site, '/bayeux', { jsonp: 'cb',
+			message: '[{"channel":"/a","data":"x"}]' });
+		assert.match(got.text, /"successful":false,.*403:/);
 		await publish(seenFrom(site, '127.0.1.7'), 'a', 'y');
 		assert.deepEqual((await history(site, 'a')).map((m) => m.data),
 			['y']);

@@ -275,12 +275,19 @@ handshake_done(struct bayeux_exchange *x)
 
 /* ---- /meta/connect ---- */
 
+/* The browser, if its cookie was there: one that is given now proves nothing. */
+static struct slice
+came_with(const struct bayeux_exchange *x)
+{
+	return x->browser.n > 0 && x->browser.p[0] == 'c' ? x->browser :
+	    (struct slice){0};
+}
+
 static enum handled
 start_connect(struct bayeux_exchange *x)
 {
 	struct bayeux_message *m = &x->m;
 	struct bayeux_session *s = &x->session;
-	enum rc rc;
 
 	if (x->has_connect) {
 		bayeux_fail(&m->error, 400, (struct slice){0},
@@ -290,16 +297,37 @@ start_connect(struct bayeux_exchange *x)
 	}
 	if (m->has_ack && m->ack > 0 && s->row.has_ack)
 		bayeux_session_move(x->bayeux, s, m->ack);
-	rc = bayeux_session_settle(x->bayeux, s, &x->err);
-	if (rc != RC_OK || !slots_begin_connect(x->bayeux->slots, s->slot,
-	    &x->serial)) {
-		refuse_client(x, m, rc != RC_OK ? rc : RC_MISSING, x->err.text);
-		return DONE;
-	}
-	x->is_first_connect = x->serial == 1;
 	x->has_connect = true;
 	x->connect = *m;
 	return DONE;
+}
+
+/* Once all else is done, which may have changed the session or ended it. */
+static void
+begin_connect(struct bayeux_exchange *x)
+{
+	struct slots *slots = x->bayeux->slots;
+	struct bayeux_message *m = &x->connect;
+	enum rc rc = bayeux_session_load(x->bayeux, &x->session, m->client_id,
+	    came_with(x), &x->err);
+
+	if (rc == RC_OK)
+		rc = bayeux_session_settle(x->bayeux, &x->session, &x->err);
+	if (rc == RC_OK &&
+	    !slots_begin_connect(slots, x->session.slot, &x->serial))
+		rc = RC_MISSING; /* it was ended just now */
+	x->has_connect = rc == RC_OK;
+	x->is_first_connect = x->has_connect && x->serial == 1;
+	if (rc != RC_OK)
+		refuse_client(x, m, rc, x->err.text);
+}
+
+static void
+end_exchange(struct bayeux_exchange *x)
+{
+	if (x->has_connect)
+		begin_connect(x);
+	x->done(x);
 }
 
 /* ---- subscriptions ---- */
@@ -565,20 +593,16 @@ handle_kind(struct bayeux_exchange *x)
 	return DONE;
 }
 
-/* The browser, if its cookie was there: one that is given now proves nothing. */
-static struct slice
-came_with(const struct bayeux_exchange *x)
-{
-	return x->browser.n > 0 && x->browser.p[0] == 'c' ? x->browser :
-	    (struct slice){0};
-}
-
 static enum handled
 handle(struct bayeux_exchange *x)
 {
 	struct bayeux_message *m = &x->m;
 	enum rc rc;
 
+	if (m->error.code == 402) {
+		refuse_client(x, m, RC_MISSING, "");
+		return DONE;
+	}
 	if (m->error.code != 0) {
 		refuse(x, m, NULL);
 		return DONE;
@@ -614,11 +638,12 @@ finish(struct bayeux_exchange *x)
 }
 
 /* The messages of a run of publishes are stored when another one, or none,
-   follows. */
+   follows: replies come in the order of the messages. */
 static bool
 must_store_first(const struct bayeux_exchange *x)
 {
-	return x->n_batch > 0 && x->m.kind != BAYEUX_PUBLISH;
+	return x->n_batch > 0 &&
+	    (x->m.kind != BAYEUX_PUBLISH || x->m.error.code != 0);
 }
 
 static void
@@ -628,7 +653,7 @@ go_on(struct bayeux_exchange *x)
 		if (!x->is_held_back && !bayeux_next(&x->reading, &x->m)) {
 			if (x->n_batch > 0 && store_batch(x) == WAITING)
 				return;
-			x->done(x);
+			end_exchange(x);
 			return;
 		}
 		x->is_held_back = must_store_first(x);

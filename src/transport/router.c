@@ -7,12 +7,13 @@
 
 #include <stdio.h>
 
+/* HEAD is for what only reads: where GET may publish, it would, too. */
 enum methods { GETS = 1, POSTS = 2, BOTH = 3 };
 
 static const char *const method_names[] = {
     [GETS] = "GET, HEAD, OPTIONS",
     [POSTS] = "POST, OPTIONS",
-    [BOTH] = "GET, HEAD, POST, OPTIONS",
+    [BOTH] = "GET, POST, OPTIONS",
 };
 
 static void
@@ -86,8 +87,9 @@ is_method(const struct request *rq, const struct route *r)
 {
 	if (request_is(rq, "POST"))
 		return (r->methods & POSTS) != 0;
-	return (r->methods & GETS) != 0 &&
-	    (request_is(rq, "GET") || request_is(rq, "HEAD"));
+	if (request_is(rq, "HEAD"))
+		return r->methods == GETS;
+	return (r->methods & GETS) != 0 && request_is(rq, "GET");
 }
 
 static void

@@ -20,6 +20,13 @@ _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2,
    late store of its former owner fails. */
 #define SEQ_MASK ((UINT64_C(1) << 53) - 1)
 
+/* A serial is odd while its connect is under way. */
+#define CONNECT_IS_HELD 1u
+
+/* A version has, above the changes of subscriptions, twice how often the session
+   has gone back. */
+#define ONCE_BACK (UINT32_C(1) << 24)
+
 /* All numbers are in the host's byte order. */
 struct entry {
 	_Atomic uint64_t check; /* 0: nobody's */
@@ -217,10 +224,28 @@ bool
 slots_begin_connect(struct slots *s, struct slot slot, uint32_t *serial)
 {
 	struct entry *it = entry_of(s, slot);
+	uint32_t before;
+	bool is_alone;
+
+	if (it == NULL)
+		return false;
+	before = atomic_load(&it->serial);
+	do {
+		is_alone = (before & CONNECT_IS_HELD) == 0;
+		*serial = before + (is_alone ? 1 : 2);
+	} while (!atomic_compare_exchange_weak(&it->serial, &before, *serial));
+	if (!is_alone)
+		atomic_fetch_add(&s->map->changes, 1);
+	return true;
+}
+
+void
+slots_end_connect(struct slots *s, struct slot slot, uint32_t serial)
+{
+	struct entry *it = entry_of(s, slot);
 
 	if (it != NULL)
-		*serial = atomic_fetch_add(&it->serial, 1) + 1;
-	return it != NULL;
+		atomic_compare_exchange_strong(&it->serial, &serial, serial + 1);
 }
 
 bool
@@ -254,6 +279,42 @@ slots_version(struct slots *s, struct slot slot, uint32_t *version)
 	if (it != NULL)
 		*version = atomic_load(&it->version);
 	return it != NULL;
+}
+
+bool
+slots_go_back(struct slots *s, struct slot slot, uint64_t cursor)
+{
+	struct entry *it = entry_of(s, slot);
+
+	if (it == NULL)
+		return false;
+	/* between the two nobody can tell which side of it a cursor is on */
+	atomic_fetch_add(&it->version, ONCE_BACK);
+	atomic_store(&it->cursor, cursor_word(slot, cursor));
+	atomic_fetch_add(&it->version, ONCE_BACK);
+	return true;
+}
+
+uint8_t
+slots_times_back(uint32_t version)
+{
+	return (uint8_t)(version / ONCE_BACK);
+}
+
+bool
+slots_is_times_back(struct slots *s, struct slot slot, uint8_t times)
+{
+	struct entry *it = entry_of(s, slot);
+	uint32_t version;
+
+	if (it == NULL)
+		return false;
+	version = atomic_load(&it->version);
+	if (slots_times_back(version) == times)
+		return true;
+	return version == 0 && atomic_load(&it->serial) == 0 &&
+	    atomic_compare_exchange_strong(
+	        &it->version, &version, times * ONCE_BACK);
 }
 
 bool

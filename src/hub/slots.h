@@ -67,15 +67,29 @@ bool slots_advance(struct slots *s, struct slot slot, uint64_t cursor);
 /* Moves it from exactly `from`, also back; false also if it is not there. */
 bool slots_move(struct slots *s, struct slot slot, uint64_t from, uint64_t to);
 
-/* A new /meta/connect: *serial is its own.  One whose serial is no longer the
-   slot's is superseded. */
+/* A new /meta/connect: *serial is its own, the first's is 1.  One whose serial is
+   no longer the slot's is superseded: where that may be one that is under way, all
+   are told to look. */
 bool slots_begin_connect(struct slots *s, struct slot slot, uint32_t *serial);
 bool slots_serial(struct slots *s, struct slot slot, uint32_t *serial);
+
+/* It is over.  If it is not said, the next one tells all to look in vain. */
+void slots_end_connect(struct slots *s, struct slot slot, uint32_t serial);
 
 /* The session's subscriptions have changed: a new version, and slots_changes is
    another. */
 bool slots_bump(struct slots *s, struct slot slot);
 bool slots_version(struct slots *s, struct slot slot, uint32_t *version);
+
+/* Puts the cursor back to an earlier one.  The version then has another count, one
+   of 256, of goings back: what was said of the cursor under an earlier count is
+   not true any more.  slots_bump is to follow. */
+bool slots_go_back(struct slots *s, struct slot slot, uint64_t cursor);
+uint8_t slots_times_back(uint32_t version);
+
+/* Is that the slot's count?  One that was claimed since, and has had no connect yet,
+   doesn't know, and takes the caller's. */
+bool slots_is_times_back(struct slots *s, struct slot slot, uint8_t times);
 
 /* True for one caller of all processes in each every_ms, and the first. */
 bool slots_is_due(struct slots *s, struct slot slot, int64_t now_ms,

@@ -191,9 +191,8 @@ on_changed(struct log_change *c, enum rc rc, const char *why)
 	if (rc == RC_OK && c->kind == LOG_SESSION_END) {
 		slots_release(b->slots, s->slot);
 	} else if (rc == RC_OK && c->kind != LOG_SESSION_NEW) {
-		if (c->kind == LOG_SESSION_SUBSCRIBE &&
-		    c->cursor < bayeux_session_cursor(b, s))
-			bayeux_session_move(b, s, c->cursor);
+		if (c->kind == LOG_SESSION_SUBSCRIBE && c->begin < c->cursor)
+			slots_go_back(b->slots, s->slot, c->begin);
 		slots_bump(b->slots, s->slot);
 	}
 	written(x, rc, why);
@@ -295,8 +294,8 @@ start_connect(struct bayeux_exchange *x)
 		refuse(x, m, NULL);
 		return DONE;
 	}
-	if (m->has_ack && m->ack > 0 && s->row.has_ack)
-		bayeux_session_move(x->bayeux, s, m->ack);
+	if (m->has_ack && s->row.has_ack)
+		bayeux_session_acknowledge(x->bayeux, s, m->ack);
 	x->has_connect = true;
 	x->connect = *m;
 	return DONE;

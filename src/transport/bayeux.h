@@ -93,6 +93,16 @@ uint64_t bayeux_session_cursor(struct bayeux *b,
 void bayeux_session_move(struct bayeux *b, const struct bayeux_session *s,
     uint64_t to);
 
+/*
+ * A client that acknowledges (ext.ack) says up to where everything has arrived.
+ * The number is the seq; where the session has gone back for history, so that seqs
+ * come twice, with the count of that above it: what was acknowledged before that
+ * and is said after it has no meaning.  Below 2^53.
+ */
+uint64_t bayeux_session_ack_number(uint32_t version, uint64_t cursor);
+void bayeux_session_acknowledge(struct bayeux *b,
+    const struct bayeux_session *s, uint64_t ack);
+
 /* Does a subscription of it cover m, and want it? */
 bool bayeux_session_wants(const struct bayeux_session *s,
     const struct message *m);
@@ -213,7 +223,8 @@ struct bayeux_wait {
 	struct bayeux_wait *next, **link;
 	struct bayeux_wait *sibling, **sibling_link;    /* in by_browser */
 	struct reader *reader;          /* NULL: none yet */
-	uint64_t cursor;                /* everything up to it was given */
+	uint64_t cursor;                /* everything up to it was found */
+	uint64_t given;                 /* ... and is the session's cursor */
 	uint64_t until_ms;              /* the loop's clock */
 	uint32_t interval_ms;           /* that its reply advises */
 	uint32_t epoch;

@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+/* Of an ack's number: the seq.  The count of goings back is above it. */
+#define ACK_SEQ_BITS 44
+
 /* How often the file of slots is looked at. */
 #define REFRESH_MS 1000
 
@@ -175,10 +178,14 @@ find_slot(struct bayeux *b, struct bayeux_session *s, struct err *e)
 	}
 	s->slot = slots_of(s->row.slot, (struct slice){s->id, s->id_n},
 	    s->row.tip.epoch);
-	rc = slots_claim(b->slots, s->slot, is_same_log ? s->row.cursor : 0, e);
-	if (rc == RC_OK && slots_cursor(b->slots, s->slot, &cursor))
-		s->is_gap = !is_same_log && cursor == 0;
-	return rc;
+	if (!slots_cursor(b->slots, s->slot, &cursor)) {
+		cursor = is_same_log ? s->row.cursor : 0;
+		rc = slots_claim(b->slots, s->slot, cursor, e);
+		if (rc != RC_OK)
+			return rc;
+	}
+	s->is_gap = !is_same_log && cursor == 0;
+	return RC_OK;
 }
 
 static struct bayeux_session **
@@ -314,6 +321,26 @@ bayeux_session_move(struct bayeux *b, const struct bayeux_session *s,
 	while (slots_cursor(b->slots, s->slot, &from) && from != to &&
 	    !slots_move(b->slots, s->slot, from, to))
 		;
+}
+
+uint64_t
+bayeux_session_ack_number(uint32_t version, uint64_t cursor)
+{
+	return (uint64_t)slots_times_back(version) << ACK_SEQ_BITS | cursor;
+}
+
+void
+bayeux_session_acknowledge(
+    struct bayeux *b, const struct bayeux_session *s, uint64_t ack)
+{
+	uint64_t seq = ack & ((UINT64_C(1) << ACK_SEQ_BITS) - 1);
+	uint64_t times_back = ack >> ACK_SEQ_BITS;
+
+	/* 0: nothing has come yet.  What the log never had is found out when it
+	   is looked for what is behind */
+	if (seq > 0 && !s->is_gap && times_back <= UINT8_MAX &&
+	    slots_is_times_back(b->slots, s->slot, (uint8_t)times_back))
+		(void)slots_advance(b->slots, s->slot, seq);
 }
 
 bool

@@ -73,7 +73,7 @@ bayeux_wait_new(struct bayeux_exchange *x)
 	w->has_timesync = x->connect.has_timesync;
 	w->timesync = x->connect.timesync;
 	w->received_ms = x->received_ms;
-	w->cursor = bayeux_session_cursor(b, &w->session);
+	w->cursor = w->given = bayeux_session_cursor(b, &w->session);
 	w->is_gap = w->session.is_gap;
 	w->epoch = w->session.row.tip.epoch;
 	w->until_ms = uv_now(b->server->loop) + timeout_ms;
@@ -91,6 +91,7 @@ bayeux_wait_new(struct bayeux_exchange *x)
 void
 bayeux_wait_free(struct bayeux_wait *w)
 {
+	slots_end_connect(w->bayeux->slots, w->session.slot, w->serial);
 	*w->link = w->next;
 	if (w->next != NULL)
 		w->next->link = w->link;
@@ -148,6 +149,15 @@ bayeux_wait_share(struct bayeux_wait *w)
 
 /* ---- what is found ---- */
 
+/* Has one answer all that it may have? */
+static bool
+is_full(const struct bayeux_wait *w)
+{
+	return w->n >= ANSWER_MESSAGES || w->events.rc != RC_OK ||
+	    w->events.n >= w->bayeux->server->options->answer_bytes;
+}
+
+/* One of a page.  False: it was the last. */
 static bool
 gather(void *arg, const struct message *m)
 {
@@ -159,8 +169,7 @@ gather(void *arg, const struct message *m)
 	bayeux_add_event(&w->events, m, w->session.row.has_replay,
 	    w->callback.p != NULL);
 	w->n++;
-	return w->n < ANSWER_MESSAGES && w->events.rc == RC_OK &&
-	    w->events.n < w->bayeux->server->options->answer_bytes;
+	return !is_full(w);
 }
 
 /* One that memory still has.  False: the next one stays for another time. */
@@ -169,8 +178,12 @@ take(void *arg, struct entry *en, const struct message *m)
 {
 	struct bayeux_wait *w = arg;
 
-	if (w->push == NULL)
-		return gather(w, m);
+	if (w->push == NULL && is_full(w))
+		return false;
+	if (w->push == NULL) {
+		(void)gather(w, m);
+		return true;
+	}
 	return !bayeux_session_wants(&w->session, m) || w->push(w, en, m);
 }
 
@@ -241,16 +254,32 @@ give_up(struct bayeux_wait *w)
 	w->interval_ms = clock_jitter_ms(DEGRADED_INTERVAL_MS);
 }
 
-/* The log was replaced just now: the session begins anew in it. */
+static void
+drop_events(struct bayeux_wait *w)
+{
+	w->n = 0;
+	buf_clear(&w->events);
+	w->answer.is_first = !w->has_replies;
+}
+
+/* Is the cursor none of this log's, or ahead of it, as where an older copy of the
+   log was put back? */
+static bool
+is_foreign(const struct bayeux_wait *w, const struct log_tip *tip)
+{
+	return tip->epoch != w->epoch || tip->seq < w->cursor;
+}
+
+/* The session begins anew, at the oldest that is kept. */
 static void
 start_over(struct bayeux_wait *w, uint32_t epoch)
 {
 	w->is_gap = true;
 	w->cursor = 0;
+	if (slots_move(w->bayeux->slots, w->session.slot, w->given, 0))
+		w->given = 0;
 	w->epoch = epoch;
-	w->n = 0;
-	buf_clear(&w->events);
-	w->answer.is_first = !w->has_replies;
+	drop_events(w);
 }
 
 /* True: it is to be answered now; else looked at again. */
@@ -261,7 +290,7 @@ take_page(struct bayeux_wait *w, const struct bayeux_page *p)
 		give_up(w);
 		return true;
 	}
-	if (p->page.tip.epoch != w->epoch && !w->is_gap) {
+	if (is_foreign(w, &p->page.tip)) {
 		start_over(w, p->page.tip.epoch);
 		return false;
 	}
@@ -333,6 +362,18 @@ look_in_memory(struct bayeux_wait *w)
 	return true;
 }
 
+/* The session's cursor follows.  False: it was moved meanwhile, by a newer connect or
+   to another place, and what this one gives is none of it. */
+static bool
+note_given(struct bayeux_wait *w)
+{
+	if (w->given != w->cursor && !slots_move(w->bayeux->slots,
+	    w->session.slot, w->given, w->cursor))
+		return false;
+	w->given = w->cursor;
+	return true;
+}
+
 /* Who finds no place is answered at once, and polls. */
 static bool
 hold(struct bayeux_wait *w)
@@ -362,8 +403,8 @@ look(struct bayeux_wait *w)
 		return w->is_over; /* held for nothing but its timeout */
 	if (!look_in_memory(w))
 		return !w->is_left && !start_page(w);
-	if (w->push != NULL && !w->is_left)
-		slots_advance(w->bayeux->slots, w->session.slot, w->cursor);
+	if (w->push != NULL && !w->is_left && !note_given(w))
+		return true;
 	return w->n > 0 || w->is_over || w->is_gap;
 }
 
@@ -402,6 +443,27 @@ bayeux_wait_leave(struct bayeux_wait *w)
 
 /* ---- the answer ---- */
 
+/* Is what was found for the client to have?  Where another connect gives it, or
+   the session has gone elsewhere, this one has nothing to say. */
+static bool
+is_valid(struct bayeux_wait *w)
+{
+	return !bayeux_wait_is_outdated(w) &&
+	    (w->session.row.has_ack || note_given(w));
+}
+
+/* Gives nothing: the client goes on from where the session is. */
+static void
+give_nothing(struct bayeux_wait *w)
+{
+	drop_events(w);
+	w->is_gap = false;
+	/* in this order: with the version from before a going back, what is said
+	   of a cursor from after it has no meaning, which harms nobody */
+	(void)slots_version(w->bayeux->slots, w->session.slot, &w->version);
+	w->cursor = bayeux_session_cursor(w->bayeux, &w->session);
+}
+
 static struct bayeux_reply
 reply_of(const struct bayeux_wait *w, const struct bayeux_advice *advice)
 {
@@ -413,7 +475,7 @@ reply_of(const struct bayeux_wait *w, const struct bayeux_advice *advice)
 	    .client_id = {s->id, s->id_n},
 	    .advice = advice,
 	    .has_ack = s->row.has_ack,
-	    .ack = w->cursor,
+	    .ack = bayeux_session_ack_number(w->version, w->cursor),
 	    .is_gap = w->is_gap,
 	    .has_cursor = w->is_gap,
 	    .cursor = {.seq = w->cursor, .epoch = w->epoch, .has_epoch = true},
@@ -431,25 +493,22 @@ bayeux_wait_compose(struct bayeux_wait *w, struct buf *b)
 {
 	struct bayeux_advice advice = bayeux_advice(w->bayeux->server,
 	    w->interval_ms);
-	struct bayeux_reply reply = reply_of(w, &advice);
-	bool is_old = is_superseded(w);
+	bool is_mine = is_valid(w);
+	struct bayeux_reply reply;
 
+	if (!is_mine)
+		give_nothing(w);
+	reply = reply_of(w, &advice);
 	advice.has_multiple_clients = w->has_siblings;
 	buf_add_slice(b, w->replies);
-	if (is_old) /* the newer one gives the events */
-		w->answer.is_first = !w->has_replies;
-	else
-		buf_add_slice(b, buf_slice(&w->events));
+	buf_add_slice(b, buf_slice(&w->events));
 	bayeux_answer_next(b, &w->answer);
 	bayeux_add_reply(b, &reply, w->callback.p != NULL);
 	bayeux_answer_end(b, &w->answer);
 	if (w->events.rc != RC_OK)
 		b->rc = RC_NOMEM;
-	if (b->rc != RC_OK || is_old)
-		return;
-	if (!w->session.row.has_ack || w->is_gap)
-		slots_advance(w->bayeux->slots, w->session.slot, w->cursor);
-	bayeux_session_seen(w->bayeux, &w->session, w->epoch);
+	if (b->rc == RC_OK && is_mine)
+		bayeux_session_seen(w->bayeux, &w->session, w->epoch);
 }
 
 void
@@ -467,13 +526,13 @@ bayeux_wait_compose_events(struct bayeux_wait *w, struct buf *b)
 {
 	struct bayeux_answer a;
 
+	if (!note_given(w)) /* a newer one gives them */
+		drop_events(w);
 	bayeux_answer_begin(b, &a, (struct slice){0});
 	buf_add_slice(b, buf_slice(&w->events));
 	bayeux_answer_end(b, &a);
 	if (w->events.rc != RC_OK)
 		b->rc = RC_NOMEM;
-	if (b->rc == RC_OK)
-		slots_advance(w->bayeux->slots, w->session.slot, w->cursor);
 	w->n = 0;
 	buf_clear(&w->events);
 	w->answer.is_first = true;

@@ -140,10 +140,18 @@ newer_connect_and_changes_are_told_to_all(void)
 	a = open_one();
 	b = open_one();
 	CU_ASSERT(claim(a, x, 0));
-	CU_ASSERT(slots_begin_connect(a, x, &first));
+	changes = slots_changes(a);
+	CU_ASSERT(slots_begin_connect(a, x, &first) && first == 1);
 	CU_ASSERT(slots_serial(b, x, &now) && now == first);
+	CU_ASSERT_EQUAL(slots_changes(b), changes);
 	CU_ASSERT(slots_begin_connect(b, x, &second) && second != first);
 	CU_ASSERT(slots_serial(a, x, &now) && now == second);
+	CU_ASSERT_EQUAL(slots_changes(a), changes + 1);
+	slots_end_connect(a, x, first); /* superseded: nobody's any more */
+	CU_ASSERT(slots_serial(b, x, &now) && now == second);
+	slots_end_connect(b, x, second);
+	CU_ASSERT(slots_begin_connect(a, x, &first) && first > second);
+	CU_ASSERT_EQUAL(slots_changes(b), changes + 1);
 	changes = slots_changes(a);
 	CU_ASSERT_EQUAL(slots_changes(b), changes);
 	CU_ASSERT(slots_version(a, x, &first));
@@ -434,11 +442,58 @@ threads_and_processes_move_it_forward_only(void)
 	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
 	CU_ASSERT_EQUAL(status, 0);
 	CU_ASSERT_EQUAL(cursor_of(a, x), EACH);
-	CU_ASSERT_EQUAL(slots_changes(b), changes + 3 * EACH);
-	CU_ASSERT(slots_serial(a, x, &n) && n == 3 * EACH);
+	/* all connects but the first found one under way */
+	CU_ASSERT_EQUAL(slots_changes(b), changes + 6 * EACH - 1);
+	CU_ASSERT(slots_serial(a, x, &n) && n == 6 * EACH - 1);
 	CU_ASSERT(slots_version(a, x, &n) && n == 3 * EACH);
 	slots_close(a);
 	slots_close(b);
+	unlink(path);
+}
+
+static void
+going_back_changes_the_count_and_stays(void)
+{
+	struct slot x = slot_of(1, "x"), void_slot = slot_of(2, "y");
+	struct slots *s;
+	uint32_t version, n;
+
+	begin();
+	s = open_one();
+	CU_ASSERT_FALSE(slots_go_back(s, void_slot, 1));
+	CU_ASSERT_FALSE(slots_is_times_back(s, void_slot, 0));
+	CU_ASSERT(claim(s, x, 100));
+	CU_ASSERT(slots_bump(s, x));
+	CU_ASSERT(slots_is_times_back(s, x, 0));
+	CU_ASSERT(slots_go_back(s, x, 7));
+	CU_ASSERT_EQUAL(cursor_of(s, x), 7);
+	CU_ASSERT(slots_version(s, x, &version));
+	CU_ASSERT(slots_times_back(version) != 0);
+	CU_ASSERT(slots_is_times_back(s, x, slots_times_back(version)));
+	CU_ASSERT_FALSE(slots_is_times_back(s, x, 0));
+	CU_ASSERT(slots_bump(s, x) && slots_version(s, x, &n));
+	CU_ASSERT_EQUAL(slots_times_back(n), slots_times_back(version));
+	slots_close(s);
+	unlink(path);
+}
+
+static void
+slot_without_a_past_takes_the_callers_count(void)
+{
+	struct slot x = slot_of(1, "x"), y = slot_of(2, "y");
+	struct slots *s;
+	uint32_t n;
+
+	begin();
+	s = open_one();
+	CU_ASSERT(claim(s, x, 100));
+	CU_ASSERT(slots_is_times_back(s, x, 6));
+	CU_ASSERT_FALSE(slots_is_times_back(s, x, 4));
+	CU_ASSERT(slots_is_times_back(s, x, 6));
+	CU_ASSERT(claim(s, y, 100));
+	CU_ASSERT(slots_begin_connect(s, y, &n));
+	CU_ASSERT_FALSE(slots_is_times_back(s, y, 6));
+	slots_close(s);
 	unlink(path);
 }
 
@@ -545,6 +600,10 @@ CU_TestInfo test_slots[] = {
     {"killed_process_leaves_its_cursor", killed_process_leaves_its_cursor},
     {"threads_and_processes_move_it_forward_only",
         threads_and_processes_move_it_forward_only},
+    {"going_back_changes_the_count_and_stays",
+        going_back_changes_the_count_and_stays},
+    {"slot_without_a_past_takes_the_callers_count",
+        slot_without_a_past_takes_the_callers_count},
     {"slot_that_several_claim_at_once_is_claimed_by_one",
         slot_that_several_claim_at_once_is_claimed_by_one},
     {"claim_waits_for_another_but_not_for_long",

@@ -361,7 +361,7 @@ describe('bounds of Bayeux sessions', { timeout: ms(180000) }, () => {
 	test('sessions, subscriptions, rates and switches', async () => {
 		await withDemo({ options: {
 			'bayeux-sessions': 3, 'bayeux-subscriptions': 3,
-			'bayeux-get-publish': 'off', 'ws-publish': 'off',
+			'bayeux-publish': 'post', 'ws-publish': 'off',
 			'publish-rate': 1, 'publish-burst': 5, 'longpoll-timeout': 700,
 		} }, async () => {
 			const one = await opened();

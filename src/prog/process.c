@@ -122,18 +122,6 @@ process_set_policy(int policy)
 	sched_setscheduler(0, policy, &none); /* without it all works as well */
 }
 
-/* Where the log's file system shares no memory, all else is served. */
-static enum rc
-open_sessions(struct server *s, struct err *e)
-{
-	enum rc rc = bayeux_new(&s->bayeux, s, e);
-
-	if (rc != RC_CONFIG)
-		return rc;
-	diag(DIAG_WARN, "no Bayeux: %s", e->text);
-	return RC_OK;
-}
-
 enum rc
 process_open(struct process *p, const struct options *o,
     void (*idle)(void *arg, struct outlet o), struct err *e)
@@ -161,7 +149,7 @@ process_open(struct process *p, const struct options *o,
 	    e)) != RC_OK ||
 	    (rc = hub_new(&s->hub, &p->loop, o, s->store, s->box, e)) != RC_OK)
 		return rc;
-	if ((rc = open_sessions(s, e)) != RC_OK)
+	if ((rc = bayeux_new(&s->bayeux, s, e)) != RC_OK)
 		return rc;
 	return ratelimit_new(&s->ratelimit, o->publish_rate, o->publish_burst,
 	    o->rate_clients, e);

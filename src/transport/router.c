@@ -16,17 +16,6 @@ static const char *const method_names[] = {
     [BOTH] = "GET, POST, OPTIONS",
 };
 
-static void
-serve_bayeux(struct server *s, struct request *rq, struct slice rest)
-{
-	if (s->bayeux != NULL)
-		bayeux_serve(s, rq, rest);
-	else
-		answer_problem(s, rq, RC_MISSING, "There is no Bayeux here: its "
-		    "sessions can't be kept beside the log. The operator finds "
-		    "the reason in the error log.");
-}
-
 static const struct route {
 	const char *path;
 	bool has_rest;          /* more segments may follow */
@@ -42,7 +31,7 @@ static const struct route {
     {"/metrics", false, GETS, metrics_serve},
     {"/channels", false, GETS, channels_serve},
     {"/doctor", true, GETS, doctor_serve},
-    {"/bayeux", true, BOTH, serve_bayeux},
+    {"/bayeux", true, BOTH, bayeux_serve},
 };
 
 #define N_ROUTES (sizeof routes / sizeof routes[0])

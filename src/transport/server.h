@@ -45,7 +45,7 @@ struct server {
 	struct hub *hub;
 	struct outbox *box;
 	struct arrivals *arrivals;
-	struct bayeux *bayeux;          /* NULL: there can be no sessions here */
+	struct bayeux *bayeux;
 	struct ratelimit *ratelimit;
 	struct probes probes;
 	struct server_counters count;

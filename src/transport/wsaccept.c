@@ -286,11 +286,6 @@ open_bayeux(struct opening *o)
 {
 	if (!is_welcome(o))
 		return;
-	if (o->all->ws->server->bayeux == NULL) {
-		refuse(o, 404, "There is no Bayeux here: its sessions can't be "
-		    "kept beside the log.");
-		return;
-	}
 	o->is_bayeux = true;
 	o->asked.has_deflate = false; /* events are small, and their bytes shared */
 	if (claim(o))

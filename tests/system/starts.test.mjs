@@ -9,8 +9,8 @@ import net from 'node:net';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import {
-	cgiAnswer, cgiVariables, environment, Fcgi, fcgiExchange, fcgiRequest,
-	freePort, isAlive, ms, PROGRAM, remove, request, run, runToEnd,
+	assertProblem, cgiAnswer, cgiVariables, environment, Fcgi, fcgiExchange,
+	fcgiRequest, freePort, isAlive, ms, PROGRAM, remove, request, run, runToEnd,
 	temporaryFolder, until, within,
 } from './harness.mjs';
 
@@ -146,9 +146,8 @@ describe('a worker is started', { timeout: ms(120000) }, () => {
 				'"supportedConnectionTypes":["long-polling"]}]',
 			variables: { CONTENT_TYPE: 'application/json' },
 		});
-		assert.equal(answer.status, 404);
-		assert.match(answer.json.detail, /sessions/);
-		assert.ok(job.stderr.includes('no Bayeux'), job.stderr);
+		assertProblem(assert, answer, 500);
+		await assertServes(at('w.sock'));
 		assert.deepEqual(await ends(job), { code: 0, signal: null });
 	});
 

@@ -102,8 +102,8 @@ entry_of(struct slots *s, struct slot slot)
 {
 	struct entry *it;
 
-	if (slot.at >= SLOTS_MAX)
-		return NULL;
+	if (slot.at >= SLOTS_MAX || slot.check == 0)
+		return NULL; /* no session's */
 	it = &s->map->entry[slot.at];
 	return atomic_load_explicit(&it->check, memory_order_acquire) ==
 	        slot.check

@@ -247,6 +247,11 @@ handshake(struct bayeux_exchange *x)
 		refuse(x, m, &none);
 		return DONE;
 	}
+	if (!ratelimit_take(x->bayeux->server->ratelimit, x->client, 1)) {
+		refuse_rc(x, m, RC_RATE, "Too many handshakes and messages from "
+		    "this address (option publish-rate)");
+		return DONE;
+	}
 	if ((rc = bayeux_draw_id(x->new_id, &x->err)) != RC_OK) {
 		refuse_rc(x, m, rc, x->err.text);
 		return DONE;
@@ -598,6 +603,11 @@ handle(struct bayeux_exchange *x)
 	struct bayeux_message *m = &x->m;
 	enum rc rc;
 
+	if (bayeux_open(x->bayeux, &x->err) != RC_OK) {
+		refuse_rc(x, m, RC_BUSY, "Sessions can't be kept now, and the "
+		    "server's error log says why");
+		return DONE;
+	}
 	if (m->error.code == 402) {
 		refuse_client(x, m, RC_MISSING, "");
 		return DONE;
@@ -689,10 +699,8 @@ bayeux_exchange_read(struct bayeux_exchange *x, struct err *e)
 {
 	const struct options *o = x->bayeux->server->options;
 	size_t room = may_subscribe(x) ? o->bayeux_subscriptions : 1, count;
-	enum rc rc = bayeux_open(x->bayeux, e);
+	enum rc rc;
 
-	if (rc != RC_OK)
-		return rc;
 	x->room = calloc(room, sizeof *x->room);
 	x->items = calloc(room, sizeof *x->items);
 	if (x->room == NULL || x->items == NULL)

@@ -69,6 +69,7 @@ struct bayeux_session {
 	bool is_gap;                    /* the log is another than its cursor's */
 	bool has_version;
 	uint32_t version;               /* of the subscriptions in row, if so */
+	int64_t read_ms;                /* Unix time when row was read */
 };
 
 /* Reads the session of a client for a browser (n == 0: no cookie).  RC_MISSING: there is none, or it is another
@@ -125,9 +126,9 @@ enum rc bayeux_draw_id(char id[static BAYEUX_CLIENT_ID_BYTES],
     struct err *e) MUST_CHECK;
 
 /* Says that the session is in use, if that is due; nobody waits for it.  epoch:
-   the log's. */
+   the log's; cursor: where the session is in it. */
 void bayeux_session_seen(struct bayeux *b, const struct bayeux_session *s,
-    uint32_t epoch);
+    uint64_t cursor, uint32_t epoch);
 
 /* ---- exchanges ---- */
 

@@ -1,6 +1,7 @@
 #include "transport/bayeux.h"
 
 #include "base/clock.h"
+#include "base/diag.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -9,6 +10,10 @@
 
 /* Of an ack's number: the seq.  The count of goings back is above it. */
 #define ACK_SEQ_BITS 44
+
+/* How long a session that is remembered need not be read again: its row may have
+   been deleted, which the slot doesn't tell. */
+#define KNOWN_MS 5000
 
 /* How often the file of slots is looked at. */
 #define REFRESH_MS 1000
@@ -48,6 +53,8 @@ open_slots(struct bayeux *b, struct err *e)
 	free(path);
 	if (rc == RC_OK)
 		atomic_store(&b->slots, slots);
+	else
+		diag(DIAG_ERROR, "Bayeux: %s", e->text);
 	return rc;
 }
 
@@ -212,7 +219,8 @@ recall(struct bayeux *b, struct bayeux_session *s, struct slice id)
 		return false;
 	*s = *known;
 	free(known);
-	if (log_epoch(store_log(b->server->store)) == s->row.tip.epoch &&
+	if (clock_unix_ms() < s->read_ms + KNOWN_MS &&
+	    log_epoch(store_log(b->server->store)) == s->row.tip.epoch &&
 	    s->row.epoch == s->row.tip.epoch &&
 	    slots_version(b->slots, s->slot, &version) &&
 	    version == s->version)
@@ -252,6 +260,7 @@ read_row(struct bayeux *b, struct bayeux_session *s, struct slice id,
 
 	if ((rc = store_borrow(b->server->store, &r, e)) != RC_OK)
 		return rc;
+	s->read_ms = clock_unix_ms();
 	rc = log_session_read(r, id, &s->row, e);
 	store_return(b->server->store, r);
 	return rc;
@@ -391,12 +400,12 @@ seen_done(struct log_change *c, enum rc rc, const char *why)
 
 void
 bayeux_session_seen(struct bayeux *b, const struct bayeux_session *s,
-    uint32_t epoch)
+    uint64_t cursor, uint32_t epoch)
 {
 	struct seen *seen;
 	struct err e;
 
-	if (!s->is_gap && !slots_is_due(b->slots, s->slot, clock_unix_ms(),
+	if (!s->is_gap && epoch == s->row.tip.epoch && !slots_is_due(b->slots, s->slot, clock_unix_ms(),
 	    LOG_SESSION_WRITE_MS))
 		return;
 	seen = calloc(1, sizeof *seen);
@@ -405,7 +414,7 @@ bayeux_session_seen(struct bayeux *b, const struct bayeux_session *s,
 	memcpy(seen->id, s->id, sizeof seen->id);
 	seen->change = (struct log_change){.kind = LOG_SESSION_SEEN,
 	    .id = {seen->id, sizeof seen->id},
-	    .cursor = bayeux_session_cursor(b, s), .epoch = epoch,
+	    .cursor = cursor, .epoch = epoch,
 	    .done = seen_done};
 	if (store_change(b->server->store, &seen->change, &e) != RC_OK)
 		free(seen);

@@ -246,20 +246,21 @@ read_page(uv_work_t *work)
 	store_return(s->store, r);
 }
 
-/* It comes back and tries again. */
-static void
-give_up(struct bayeux_wait *w)
-{
-	w->is_over = true;
-	w->interval_ms = clock_jitter_ms(DEGRADED_INTERVAL_MS);
-}
-
 static void
 drop_events(struct bayeux_wait *w)
 {
 	w->n = 0;
 	buf_clear(&w->events);
 	w->answer.is_first = !w->has_replies;
+}
+
+/* It comes back and tries again. */
+static void
+give_up(struct bayeux_wait *w)
+{
+	drop_events(w); /* part of a page: it comes again */
+	w->is_over = true;
+	w->interval_ms = clock_jitter_ms(DEGRADED_INTERVAL_MS);
 }
 
 /* Is the cursor none of this log's, or ahead of it, as where an older copy of the
@@ -508,7 +509,10 @@ bayeux_wait_compose(struct bayeux_wait *w, struct buf *b)
 	if (w->events.rc != RC_OK)
 		b->rc = RC_NOMEM;
 	if (b->rc == RC_OK && is_mine)
-		bayeux_session_seen(w->bayeux, &w->session, w->epoch);
+		bayeux_session_seen(w->bayeux, &w->session,
+		    w->epoch == w->session.row.tip.epoch ?
+		    bayeux_session_cursor(w->bayeux, &w->session) : w->cursor,
+		    w->epoch);
 }
 
 void

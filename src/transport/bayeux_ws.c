@@ -164,7 +164,10 @@ start_wait(struct ws_connection *c, struct bayeux_exchange *x)
 	w->push = has_ack ? NULL : push;
 	if (before != NULL) { /* its session's, or another's: it is over */
 		before->is_replaced = true;
-		bayeux_wait_over(before);
+		if (before->page != NULL) /* it would outlive the connection */
+			bayeux_wait_leave(before);
+		else
+			bayeux_wait_over(before);
 	}
 	if (c->reader == NULL) {
 		bayeux_wait_leave(w);

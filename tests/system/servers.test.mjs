@@ -15,7 +15,7 @@ import {
 	post, publish, query, Raw, rawHttp, request, seqOf, startDemo, until,
 	within,
 } from './harness.mjs';
-import { session } from './websocket.mjs';
+import { OP, frame, session, upgraded } from './websocket.mjs';
 
 /*
  * What is different on each.
@@ -459,6 +459,23 @@ function others() {
 		assert.equal((await one.messages(1))[0].seq, seq);
 		assert.equal((await history(demo, channel)).at(-1).data, 'of its own');
 		assert.equal(await one.close(), 1000);
+	});
+
+	test('Bayeux has one address, by POST and as a WebSocket', async () => {
+		const where = { host: '127.0.0.1', port: demo.port };
+		const hello = (type) => JSON.stringify([{ channel: '/meta/handshake',
+			version: '1.0', supportedConnectionTypes: [type] }]);
+		for (const place of ['/bayeux', '/bayeux/handshake']) {
+			const posted = await post(demo, place, JSON_TYPE,
+				hello('long-polling'));
+			assert.equal(posted.status, 200, posted.text);
+			assert.equal(posted.json[0].successful, true);
+			const socket = await upgraded(where, demo.base + place);
+			socket.send(frame(OP.TEXT, hello('websocket')));
+			const { payload } = await socket.frame();
+			assert.equal(JSON.parse(payload)[0].successful, true);
+			socket.leave();
+		}
 	});
 
 	test('status, metrics and channels', async () => {

@@ -4,6 +4,10 @@
 #include "wire/http.h"
 
 #include <stdio.h>
+#include <string.h>
+
+/* As much as an error has. */
+#define DETAIL_BYTES 256
 
 void
 answer_add_cors(struct buf *b, const struct request *rq)
@@ -85,16 +89,44 @@ answer_status(struct server *s, struct request *rq, int status,
 	buf_fini(&body);
 }
 
+/* "/srv/x/cometlog.db: no room" becomes "cometlog.db: no room": where things lie is
+   nothing for strangers. */
+static void
+hide_folders(char *text)
+{
+	char *from = text, *to = text, *name, *c;
+
+	while (*from != 0) {
+		if (*from != '/' || (from > text && from[-1] != ' ' &&
+		    from[-1] != '(' && from[-1] != '"')) {
+			*to++ = *from++;
+			continue;
+		}
+		for (name = c = from; *c != 0 && strchr(" :,;)\"", *c) == NULL;
+		    c++)
+			if (*c == '/')
+				name = c + 1;
+		from = name > from ? name : from + 1;
+	}
+	*to = 0;
+}
+
 void
 answer_problem(struct server *s, struct request *rq, enum rc rc,
     const char *detail)
 {
 	int status = rc_http_status(rc);
+	char hidden[DETAIL_BYTES];
 	char extra[64] = "Cache-Control: no-store\r\n";
 
 	if (status == 429 || status == 503)
 		snprintf(extra, sizeof extra,
 		    "Cache-Control: no-store\r\nRetry-After: %u\r\n",
 		    1 + (unsigned)(clock_random() % 3));
+	if (status >= 500) {
+		snprintf(hidden, sizeof hidden, "%s", detail);
+		hide_folders(hidden);
+		detail = hidden;
+	}
 	answer_status(s, rq, status, extra, detail);
 }

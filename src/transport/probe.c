@@ -34,6 +34,17 @@ unclaim(struct server *s, uint32_t place)
 	hub_unclaim(s->hub, place);
 }
 
+/* Probes don't give way when their turn is over, so they get places only while half
+   of the site's are free: readers keep the others. */
+static bool
+is_crowded(struct server *s)
+{
+	uint32_t places, taken;
+
+	hub_budget_figures(s->hub, &places, &taken);
+	return places > 0 && taken > (places + 1) / 2;
+}
+
 enum rc
 probe_claim(struct server *s, struct slice client, uint32_t *place,
     struct err *e)
@@ -46,11 +57,15 @@ probe_claim(struct server *s, struct slice client, uint32_t *place,
 		    "the option doctor-probes allows. Try again when they are "
 		    "over.", most);
 	}
-	if (hub_claim(s->hub, client, place))
-		return RC_OK;
+	if (hub_claim(s->hub, client, place)) {
+		if (!is_crowded(s))
+			return RC_OK;
+		hub_unclaim(s->hub, *place);
+	}
 	atomic_fetch_sub(&s->probes.count, 1);
-	return err_set(e, RC_BUSY, "The places for held answers are taken now "
-	    "(options site-requests, client-held, max-held).");
+	return err_set(e, RC_BUSY, "The places for held answers are taken now, "
+	    "or half of them, which is all that probes get (options "
+	    "site-requests, client-held, max-held).");
 }
 
 static void

@@ -259,6 +259,20 @@ describe('the doctor', { timeout: ms(60000) }, () => {
 			.status === 200, { what: 'the place' });
 	});
 
+	test('leaves half of the site\'s places to readers', async (t) => {
+		const site = await startDemo({ workers: 2, options: {
+			'site-requests': 8, 'site-reserve': 4 } });
+		t.after(() => site.stop());
+		const held = await Promise.all([1, 2].map(() =>
+			openText(site, '/doctor/hold', { seconds: 330 })));
+		assertProblem(assert, await get(site, '/doctor/hold'), 503);
+		const channel = 'beside-probes';
+		const [a, b] = await Promise.all([1, 2].map(() =>
+			get(site, '/longpoll', { channel, timeout: 1 })));
+		assert.equal(a.json.degraded ?? b.json.degraded, undefined);
+		held.forEach((one) => one.close());
+	});
+
 	test('can be switched off', async (t) => {
 		const shut = await startDemo({ workers: 1,
 			options: { doctor: 'off' } });

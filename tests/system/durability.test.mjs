@@ -258,6 +258,7 @@ describe('what was acknowledged', { timeout: ms(200000) }, () => {
 			const answer = await post(demo, `/publish/${channel}?id=i`, type,
 				'1');
 			assertProblem(assert, answer, 503);
+			assert.ok(!answer.text.includes(demo.state), answer.text);
 			assert.match(answer.headers['retry-after'], /^[1-9]\d*$/);
 		}
 		shell.child.stdin.end('ROLLBACK;\n');
@@ -546,6 +547,7 @@ describe('a full disk', { timeout: ms(60000) }, () => {
 			return false;
 		}, { every: 1, what: 'the disk to be full' });
 		assertProblem(assert, refused, 503);
+		assert.ok(!refused.text.includes(demo.state), refused.text);
 		assert.match(refused.headers['retry-after'], /^[1-9]\d*$/);
 		assert.equal((await history(demo, channel)).length, 1 + stored);
 		fs.rmSync(filler);

@@ -689,9 +689,9 @@ run_on(struct bayeux_exchange *x)
 static bool
 may_subscribe(const struct bayeux_exchange *x)
 {
-	return x->fields != NULL ||
-	    memmem(x->text, x->text_n, "scri", 4) != NULL ||
-	    memchr(x->text, '\\', x->text_n) != NULL;
+	return x->fields != NULL || (x->text_n > 0 &&
+	    (memmem(x->text, x->text_n, "scri", 4) != NULL ||
+	    memchr(x->text, '\\', x->text_n) != NULL));
 }
 
 enum rc

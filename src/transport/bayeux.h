@@ -90,10 +90,6 @@ void bayeux_session_keep(struct bayeux *b, struct bayeux_session *s);
 uint64_t bayeux_session_cursor(struct bayeux *b,
     const struct bayeux_session *s);
 
-/* Puts it there, forward or back. */
-void bayeux_session_move(struct bayeux *b, const struct bayeux_session *s,
-    uint64_t to);
-
 /*
  * A client that acknowledges (ext.ack) says up to where everything has arrived.
  * The number is the seq; where the session has gone back for history, so that seqs

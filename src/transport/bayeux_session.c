@@ -321,17 +321,6 @@ bayeux_session_cursor(struct bayeux *b, const struct bayeux_session *s)
 	    s->row.epoch == s->row.tip.epoch ? s->row.cursor : 0;
 }
 
-void
-bayeux_session_move(struct bayeux *b, const struct bayeux_session *s,
-    uint64_t to)
-{
-	uint64_t from;
-
-	while (slots_cursor(b->slots, s->slot, &from) && from != to &&
-	    !slots_move(b->slots, s->slot, from, to))
-		;
-}
-
 uint64_t
 bayeux_session_ack_number(uint32_t version, uint64_t cursor)
 {

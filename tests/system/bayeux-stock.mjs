@@ -163,8 +163,11 @@ export class Faye {
 		return within(this.client.publish(channel, data), 15000, 'publish');
 	}
 
-	publishAll(channel, all) {
-		return Promise.all(all.map((data) => this.publish(channel, data)));
+	/* One after the other: what it is given at once it sends in several
+	   requests, side by side. */
+	async publishAll(channel, all) {
+		for (const data of all)
+			await this.publish(channel, data);
 	}
 
 	close() {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import {
 	assertProblem, fcgiExchange, fresh, get, history, ms, openEvents, post,
-	publish, query, rawHttp, request, sqlite, startDemo,
+	publish, publishAll, query, rawHttp, request, sqlite, startDemo,
 } from './harness.mjs';
 import {
 	calledWith, Client, holds, overCallback, overFcgi, overHttp, startWorker,
@@ -206,6 +206,21 @@ describe('Bayeux over HTTP', { timeout: ms(120000) }, () => {
 			assert.deepEqual((await next).events.map((m) => m.data), ['x']);
 		}
 	});
+
+	test('more than one answer takes comes in several, each message once',
+		async () => {
+			const channel = fresh();
+			const one = await opened(`/${channel}`);
+			/* whoever waits keeps what is new in memory */
+			const { answer } = await held(await opened('/nothing'));
+			const all = Array.from({ length: 620 }, (_, data) => data);
+			for (let i = 0; i < all.length; i += 20)
+				await publishAll(demo, all.slice(i, i + 20)
+					.map((data) => ({ channel, data })));
+			assert.deepEqual(await one.received(620), all);
+			await publish(demo, 'nothing', '');
+			await answer;
+		});
 
 	/* ---- subscribe, unsubscribe, disconnect ---- */
 

@@ -3,7 +3,7 @@
  * callback-polling and WebSocket, the same on the worker and on the daemon.
  *
  *   bayeux           an exchange: one text of messages, one after the other;
- *                    what each does to its session, and its reply
+ *                    bayeux_meta, bayeux_publish: what each of them does
  *   bayeux_session   sessions: row and slot
  *   bayeux_wait      /meta/connect: looks for messages, and waits for them
  *   bayeux_http      the two that are HTTP requests
@@ -72,8 +72,9 @@ struct bayeux_session {
 	int64_t read_ms;                /* Unix time when row was read */
 };
 
-/* Reads the session of a client for a browser (n == 0: no cookie).  RC_MISSING: there is none, or it is another
-   browser's.  Ends what *s had before.  Blocks: not on the loop. */
+/* Reads the session of a client for a browser (n == 0: no cookie).  RC_MISSING:
+   there is none, or it is another browser's.  Ends what *s had before.  Blocks:
+   not on the loop. */
 enum rc bayeux_session_load(struct bayeux *b, struct bayeux_session *s,
     struct slice id, struct slice browser, struct err *e) MUST_CHECK;
 void bayeux_session_fini(struct bayeux_session *s);

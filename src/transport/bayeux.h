@@ -25,8 +25,9 @@
 /* A clientId: 160 random bits as hexadecimal digits. */
 #define BAYEUX_CLIENT_ID_BYTES 40
 
-/* What is remembered of a browser's cookie: a mark, and a hash. */
-#define BAYEUX_BROWSER_BYTES 9
+/* What is remembered of a browser's cookie: a mark, a hash, and when the cookie was
+   given (4 bytes: Unix time in seconds). */
+#define BAYEUX_BROWSER_BYTES 13
 
 struct bayeux_exchange;
 struct bayeux_page;
@@ -84,7 +85,8 @@ void bayeux_session_fini(struct bayeux_session *s);
 enum rc bayeux_session_settle(struct bayeux *b, struct bayeux_session *s,
     struct err *e) MUST_CHECK;
 
-/* Remembers a settled session for the next connect.  Takes s: it is empty then. */
+/* Remembers a settled session for the next connect, as long as its row is there for
+   certain: for bayeux-max-interval.  Takes s: it is empty then. */
 void bayeux_session_keep(struct bayeux *b, struct bayeux_session *s);
 
 /* Where the session is: everything up to there was given. */
@@ -112,6 +114,10 @@ enum rc bayeux_session_patterns(const struct bayeux_session *s,
 /* The value of a browser's cookie among others, or none. */
 #define BAYEUX_COOKIE "BAYEUX_BROWSER"
 struct slice bayeux_cookie(struct slice cookies);
+
+/* Writes a new one, as long as an id. */
+enum rc bayeux_draw_cookie(char cookie[static BAYEUX_CLIENT_ID_BYTES],
+    struct err *e) MUST_CHECK;
 
 /* What is remembered of it.  mark 'c': it came with the request; 's': it is given
    with the answer. */

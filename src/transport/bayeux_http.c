@@ -349,7 +349,7 @@ bayeux_serve(struct server *s, struct request *rq, struct slice rest)
 		find_browser(h);
 		rc = find_messages(h, &e);
 		if (rc == RC_OK && x->browser.n == 0 &&
-		    (rc = bayeux_draw_id(h->cookie, &e)) == RC_OK) {
+		    (rc = bayeux_draw_cookie(h->cookie, &e)) == RC_OK) {
 			h->is_new_browser = true;
 			note_browser(h, 's', (struct slice){h->cookie,
 			    sizeof h->cookie});

@@ -15,6 +15,12 @@
    been deleted, which the slot doesn't tell. */
 #define KNOWN_MS 5000
 
+/* Of a cookie: the time it was given, in hexadecimal digits. */
+#define TIME_DIGITS 8
+
+/* Pages that open within so many seconds may open at once. */
+#define SAME_TIME_S 10
+
 /* How often the file of slots is looked at. */
 #define REFRESH_MS 1000
 
@@ -131,14 +137,43 @@ bayeux_cookie(struct slice cookies)
 	return (struct slice){0};
 }
 
+enum rc
+bayeux_draw_cookie(char cookie[static BAYEUX_CLIENT_ID_BYTES], struct err *e)
+{
+	char time[TIME_DIGITS + 1];
+	enum rc rc = bayeux_draw_id(cookie, e);
+
+	snprintf(time, sizeof time, "%08x",
+	    (unsigned)(clock_unix_ms() / 1000));
+	memcpy(cookie, time, TIME_DIGITS);
+	return rc;
+}
+
+/* When a cookie of ours was given; 0: it isn't one. */
+static uint32_t
+given_at(struct slice cookie)
+{
+	char time[TIME_DIGITS + 1] = "";
+	char *end;
+	unsigned long s;
+
+	if (cookie.n != BAYEUX_CLIENT_ID_BYTES)
+		return 0;
+	memcpy(time, cookie.p, TIME_DIGITS);
+	s = strtoul(time, &end, 16);
+	return end == time + TIME_DIGITS ? (uint32_t)s : 0;
+}
+
 void
 bayeux_mark_browser(char to[static BAYEUX_BROWSER_BYTES], char mark,
     struct slice cookie)
 {
 	uint64_t hash = slice_hash(0x636f6d6574, cookie);
+	uint32_t given_s = given_at(cookie);
 
 	to[0] = mark;
 	memcpy(to + 1, &hash, sizeof hash);
+	memcpy(to + 1 + sizeof hash, &given_s, sizeof given_s);
 }
 
 /* ---- sessions ---- */
@@ -152,19 +187,36 @@ bayeux_session_fini(struct bayeux_session *s)
 	*s = (struct bayeux_session){.id_n = 0};
 }
 
+static uint32_t
+given_of(struct slice browser)
+{
+	uint32_t given_s;
+
+	memcpy(&given_s, browser.p + BAYEUX_BROWSER_BYTES - sizeof given_s,
+	    sizeof given_s);
+	return given_s;
+}
+
 /*
- * May this browser use the session?  A cookie that is there must be the
- * session's; none at all does where the handshake had none either: that was no
- * browser, or one that takes no cookies.
+ * May this browser use the session?  A cookie that is there must be the session's,
+ * or one that was given while it was: of two pages that open at once each is given
+ * one, and their browser keeps the later.  No cookie at all will do where the
+ * handshake had none either: that was no browser, or one that takes none.
  */
 static bool
 is_its_browser(struct slice bound, struct slice browser)
 {
+	int64_t apart_s;
+
 	if (bound.n != BAYEUX_BROWSER_BYTES)
 		return true;
 	if (browser.n != BAYEUX_BROWSER_BYTES)
 		return bound.p[0] != 'c';
-	return slice_is(slice_after(bound, 1), slice_after(browser, 1));
+	if (slice_is(slice_after(bound, 1), slice_after(browser, 1)))
+		return true;
+	apart_s = (int64_t)given_of(bound) - (int64_t)given_of(browser);
+	return bound.p[0] != 'c' && apart_s <= SAME_TIME_S &&
+	    apart_s >= -SAME_TIME_S;
 }
 
 /* The slot, with a cursor in it.  In another log the session begins anew; whether
@@ -220,6 +272,8 @@ recall(struct bayeux *b, struct bayeux_session *s, struct slice id)
 	*s = *known;
 	free(known);
 	if (clock_unix_ms() < s->read_ms + KNOWN_MS &&
+	    clock_unix_ms() < s->read_ms +
+	    (int64_t)b->server->options->bayeux_max_interval_ms &&
 	    log_epoch(store_log(b->server->store)) == s->row.tip.epoch &&
 	    s->row.epoch == s->row.tip.epoch &&
 	    slots_version(b->slots, s->slot, &version) &&

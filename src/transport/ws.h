@@ -53,7 +53,7 @@ struct ws_connection {
 	/* of a connection that speaks Bayeux: */
 	struct bayeux_exchange *exchange;       /* under way; or NULL */
 	struct bayeux_wait *wait;       /* the connect that is held; or NULL */
-	char browser[9];                /* bayeux_mark_browser's; [0] == 0: none */
+	char browser[13];               /* bayeux_mark_browser's; [0] == 0: none */
 	bool is_bayeux;
 	char *client;                   /* address, for publish-rate; or NULL */
 	struct buf *out;                /* while bytes are taken in: what they are

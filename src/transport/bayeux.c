@@ -266,8 +266,8 @@ handle(struct bayeux_exchange *x)
 	enum rc rc;
 
 	if (bayeux_open(x->bayeux, &x->err) != RC_OK) {
-		exchange_refuse_rc(x, m, RC_BUSY, "Sessions can't be kept now, and the "
-		    "server's error log says why");
+		exchange_refuse_rc(x, m, RC_BUSY, "Sessions can not be kept now: the "
+		    "error log of the server says why");
 		return DONE;
 	}
 	if (m->error.code == 402) {

@@ -146,9 +146,14 @@ describe('a worker is started', { timeout: ms(120000) }, () => {
 				'"supportedConnectionTypes":["long-polling"]}]',
 			variables: { CONTENT_TYPE: 'application/json' },
 		});
-		assertProblem(assert, answer, 500);
+		assert.equal(answer.status, 200);
+		assert.equal(answer.json[0].successful, false);
+		assert.match(answer.json[0].error, /^503:/);
+		assert.ok(!answer.text.includes(folder), answer.text);
 		await assertServes(at('w.sock'));
-		assert.deepEqual(await ends(job), { code: 0, signal: null });
+		const end = await ends(job);
+		assert.deepEqual(end, { code: 0, signal: null });
+		assert.match(job.stderr, /error: Bayeux: .*-sessions/);
 	});
 
 	inFolder('on its own, with another mode of its socket', async () => {

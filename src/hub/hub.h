@@ -157,6 +157,10 @@ void hub_sync(struct hub *h);
 /* The cursor of r: it has everything up to seq. */
 uint64_t hub_position(const struct reader *r, uint32_t *epoch);
 
+/* The cursor of one subscription, which may have begun ahead of r's others. */
+uint64_t hub_position_of(const struct reader *r, struct slice pattern,
+    uint32_t *epoch);
+
 /* Takes the connection back: the reader is no more, gone isn't called.  False: the
    peer stopped reading within a message, so nothing more can be said to it. */
 bool hub_release(struct reader *r, struct outlet *o);

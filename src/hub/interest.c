@@ -165,6 +165,14 @@ interest_find(const struct interest *in, struct slice pattern)
 }
 
 uint64_t
+interest_from(const struct interest *in, struct slice pattern)
+{
+	size_t i = interest_find(in, pattern);
+
+	return i < in->what.n ? span_of(in, i).from : 0;
+}
+
+uint64_t
 interest_floor(const struct interest *in)
 {
 	uint64_t floor = UINT64_MAX;

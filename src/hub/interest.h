@@ -52,6 +52,9 @@ void interest_start_over(struct interest *in);
 /* The index of pattern, or in->what.n. */
 size_t interest_find(const struct interest *in, struct slice pattern);
 
+/* The seq behind which pattern is wanted; 0 if it isn't. */
+uint64_t interest_from(const struct interest *in, struct slice pattern);
+
 /* The lowest seq behind which anything is wanted: where a cursor may begin. */
 uint64_t interest_floor(const struct interest *in);
 

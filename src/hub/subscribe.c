@@ -41,6 +41,15 @@ hub_position(const struct reader *r, uint32_t *epoch)
 	return r->state == READER_LIVE ? r->hub->tip : r->after;
 }
 
+uint64_t
+hub_position_of(const struct reader *r, struct slice pattern, uint32_t *epoch)
+{
+	uint64_t at = hub_position(r, epoch);
+	uint64_t from = interest_from(&r->interest, pattern);
+
+	return from > at ? from : at;
+}
+
 /* Goes over to another interest, which is taken. */
 static enum rc
 change(struct reader *r, struct interest *to, struct err *e)

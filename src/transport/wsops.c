@@ -46,10 +46,8 @@ say_error(struct ws_connection *c, struct slice ref, enum rc rc,
 }
 
 static void
-say_position(struct ws_connection *c, struct slice ref)
+say_ok(struct ws_connection *c, struct slice ref, uint64_t seq, uint32_t epoch)
 {
-	uint32_t epoch;
-	uint64_t seq = hub_position(c->reader, &epoch);
 	struct buf b;
 
 	buf_init(&b, 0);
@@ -166,11 +164,13 @@ start_lookup(struct ws_connection *c, const struct wsop *op, struct err *e)
 static enum rc
 do_subscribe(struct ws_connection *c, const struct wsop *op, struct err *e)
 {
-	uint32_t most = c->ws->server->options->ws_subscriptions;
+	uint32_t most = c->ws->server->options->ws_subscriptions, epoch;
+	uint64_t at;
 
 	if (hub_is_subscribed(c->reader, op->channel)) {
 		if (op->from == WSOP_NOW) { /* as it is: nothing may be lost */
-			say_position(c, op->ref);
+			at = hub_position_of(c->reader, op->channel, &epoch);
+			say_ok(c, op->ref, at, epoch);
 			return RC_OK;
 		}
 	} else if (hub_subscriptions(c->reader) >= most) {
@@ -194,11 +194,15 @@ do_publish(struct ws_connection *c, const struct wsop *op, struct err *e)
 static enum rc
 do_unsubscribe(struct ws_connection *c, const struct wsop *op, struct err *e)
 {
+	uint32_t epoch;
+	uint64_t was = hub_position_of(c->reader, op->channel, &epoch), at;
 	enum rc rc = hub_unsubscribe(c->reader, op->channel, e);
 
-	if (rc == RC_OK)
-		say_position(c, op->ref);
-	return rc;
+	if (rc != RC_OK)
+		return rc;
+	at = hub_position(c->reader, &epoch);
+	say_ok(c, op->ref, was > at ? was : at, epoch);
+	return RC_OK;
 }
 
 void

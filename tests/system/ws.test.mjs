@@ -1262,6 +1262,29 @@ describe('bounds', { timeout: ms(120000) }, () => {
 		reader.leave();
 	});
 
+	withDaemon('an ok is never behind an earlier one of its channel, though the ' +
+		'connection is still at old messages of another', {}, async (ws, daemon) => {
+		const writer = await ws();
+		let newest;
+		for (let i = 0; i < 50; i++)
+			newest = await writer.publish('old', 'x');
+		const reader = await upgraded(daemon.where, '/ws');
+		reader.send(...[
+			{ op: 'subscribe', channel: 'old', since: `0.${epochOf(newest.cursor)}` },
+			{ op: 'subscribe', channel: 'new' },
+			{ op: 'subscribe', channel: 'new' },
+			{ op: 'unsubscribe', channel: 'new' },
+		].map((op, i) => frame(OP.TEXT, JSON.stringify({ ...op, ref: i }))));
+		const said = [];
+		while (said.length < 4) {
+			const one = JSON.parse((await reader.message()).text);
+			if (one.op === 'ok')
+				said.push(seqOf(one.cursor));
+		}
+		assert.deepEqual(said, [0, newest.seq, newest.seq, newest.seq]);
+		reader.leave();
+	});
+
 	withDaemon('more connections than max-held are closed with 1013 until one ' +
 		'leaves', { 'max-held': 3 }, async (ws) => {
 		const held = [await ws(), await ws(), await ws('/ws?channel=a')];

@@ -152,7 +152,10 @@ without_a_pattern_the_floor_rises(void)
 	add(&in, "b", 2, 9);
 	CU_ASSERT_EQUAL(interest_floor(&in), 2);
 	CU_ASSERT_EQUAL(interest_find(&in, SLICE("b")), 1);
+	CU_ASSERT_EQUAL(interest_from(&in, SLICE("a")), 9);
+	CU_ASSERT_EQUAL(interest_from(&in, SLICE("b")), 2);
 	drop(&in, "b");
+	CU_ASSERT_EQUAL(interest_from(&in, SLICE("b")), 0);
 	CU_ASSERT_EQUAL(interest_find(&in, SLICE("b")), 1);
 	CU_ASSERT_EQUAL(in.what.n, 1);
 	CU_ASSERT_EQUAL(interest_floor(&in), 9);

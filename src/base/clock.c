@@ -1,7 +1,10 @@
 #include "base/clock.h"
 
+#include <fcntl.h>
+#include <string.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
 uint64_t
 clock_mono_ms(void)
@@ -37,4 +40,18 @@ uint32_t
 clock_jitter_ms(uint32_t ms)
 {
 	return ms - ms / 4 + (uint32_t)(clock_random() % (ms / 2 + 1));
+}
+
+bool
+clock_boot(char boot[CLOCK_BOOT_BYTES])
+{
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	bool is_known =
+	    fd >= 0 && read(fd, boot, CLOCK_BOOT_BYTES) == CLOCK_BOOT_BYTES;
+
+	if (fd >= 0)
+		close(fd);
+	if (!is_known)
+		memset(boot, 0, CLOCK_BOOT_BYTES);
+	return is_known;
 }

@@ -26,7 +26,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum options_durability { OPTIONS_FULL, OPTIONS_NORMAL };
+enum options_durability { OPTIONS_STRICT, OPTIONS_FULL, OPTIONS_NORMAL };
 enum options_journal { OPTIONS_WAL, OPTIONS_ROLLBACK, OPTIONS_AUTO };
 enum options_switch { OPTIONS_OFF, OPTIONS_ON };
 enum options_bayeux_publish {

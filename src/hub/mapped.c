@@ -20,7 +20,6 @@
 #define LOCK_PAUSE_NS 200000
 #define OPEN_WAIT_MS 5000
 
-#define BOOT_BYTES 36 /* of /proc's text */
 
 struct mapped {
 	char *path;
@@ -158,19 +157,6 @@ fail(const struct mapped *m, struct err *e)
 	    strerror(errno));
 }
 
-/* Where it can't be told, files of an earlier boot are taken, too. */
-static void
-read_boot(char boot[BOOT_BYTES])
-{
-	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return;
-	if (read(fd, boot, BOOT_BYTES) != BOOT_BYTES)
-		memset(boot, 0, BOOT_BYTES);
-	close(fd);
-}
-
 static bool
 is_whole(const struct mapped *m, int fd)
 {
@@ -277,7 +263,8 @@ mapped_open(struct mapped **out, const char *path, const char *magic,
 	memcpy(m->head.magic, magic, sizeof m->head.magic);
 	m->head.format = format;
 	m->head.bytes = bytes;
-	read_boot(m->head.boot);
+	/* where it isn't told, files of an earlier boot are taken, too */
+	(void)clock_boot(m->head.boot);
 	m->fd = -1;
 	pthread_mutex_init(&m->lock, NULL);
 	rc = map_file(m, e);

@@ -20,7 +20,8 @@ open_log(struct store *s, const struct options *o, struct err *e)
 {
 	struct log_options lo = {
 	    .path = o->log,
-	    .durability = o->durability == OPTIONS_FULL ? LOG_FULL : LOG_NORMAL,
+	    .durability = o->durability == OPTIONS_STRICT ? LOG_STRICT :
+	    o->durability == OPTIONS_FULL ? LOG_FULL : LOG_NORMAL,
 	    .journal = o->journal == OPTIONS_AUTO ? LOG_AUTO :
 	    o->journal == OPTIONS_WAL ? LOG_WAL : LOG_ROLLBACK,
 	    .busy_ms = (uint32_t)o->busy_wait_ms,

@@ -4,9 +4,13 @@
 
 #include <stdlib.h>
 
-/* After a change of the WAL: when to look again, in ms.  Meanwhile the WAL isn't
-   watched.  Where our own programs are writing, who tell by themselves, most
-   changes are theirs: then one look in a while is enough for a foreign one. */
+/*
+ * After a change of the WAL: when to look again, in ms.  From the first look on
+ * the WAL isn't watched meanwhile; not before, as to end a watch takes the
+ * kernel longer than a read of the log takes us.  While our own programs are
+ * writing, who tell by themselves, most changes are theirs: then a look once
+ * in a while is enough for a foreign one.
+ */
 static const unsigned again_ms[] = {1, 4, 10};
 #define AGAIN (sizeof again_ms / sizeof again_ms[0])
 #define OWN_MS 100              /* since the last touch: they are writing */
@@ -77,13 +81,23 @@ watch(struct wake *w, uv_fs_event_t *h, uv_fs_event_cb fn, const char *path)
 	w->is_deaf = true;
 }
 
+static bool
+own_are_writing(const struct wake *w)
+{
+	return w->touched_ms != 0 &&
+	    uv_now(w->again.loop) - w->touched_ms < OWN_MS;
+}
+
 static void
 on_again(uv_timer_t *t)
 {
 	struct wake *w = t->data;
 
+	uv_fs_event_stop(&w->changed);
 	w->step++;
-	if (w->step < AGAIN)
+	if (own_are_writing(w))
+		uv_timer_start(t, on_again, OWN_AGAIN_MS, 0);
+	else if (w->step < AGAIN)
 		uv_timer_start(t, on_again, again_ms[w->step], 0);
 	else if (w->is_on)
 		watch(w, &w->changed, on_change, w->change_path);
@@ -98,12 +112,11 @@ on_change(uv_fs_event_t *h, const char *name, int events, int status)
 	(void)name;
 	(void)events;
 	(void)status;
-	uv_fs_event_stop(h);
+	if (uv_is_active((uv_handle_t *)&w->again))
+		return;
 	w->step = 0;
-	if (w->touched_ms != 0 && uv_now(h->loop) - w->touched_ms < OWN_MS)
-		w->step = AGAIN - 1;
 	uv_timer_start(&w->again, on_again,
-	    w->step > 0 ? OWN_AGAIN_MS : again_ms[0], 0);
+	    own_are_writing(w) ? OWN_AGAIN_MS : again_ms[0], 0);
 }
 
 /* Also renews watches: the files may have been replaced. */

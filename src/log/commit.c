@@ -21,7 +21,12 @@ struct group {
 void
 commit_init(struct commit *c, struct log *l)
 {
+	const struct log_options *o = log_options_of(l);
+	char boot[CLOCK_BOOT_BYTES];
+
 	*c = (struct commit){.log = l, .wake_fd = -1};
+	c->is_early = o->durability == LOG_FULL && o->journal == LOG_WAL &&
+	    clock_boot(boot);
 }
 
 static void
@@ -61,9 +66,38 @@ commit_ready(struct commit *c, struct err *e)
 		return RC_OK;
 	close_all(c);
 	rc = log_connect(c->log, &c->db, DB_WRITE, e);
-	if (rc == RC_OK)
-		sqlite3_wal_hook(c->db.c, note_wal_pages, c);
+	if (rc != RC_OK)
+		return rc;
+	sqlite3_wal_hook(c->db.c, note_wal_pages, c);
+	if (c->is_early)
+		rc = db_exec(&c->db, "PRAGMA synchronous = NORMAL", e);
+	if (rc != RC_OK)
+		db_close(&c->db);
 	return rc;
+}
+
+/*
+ * What SQLite itself does at the end of a commit with synchronous=FULL, only
+ * that readers needn't wait for it.  The file is the log's one WAL, so others'
+ * commits that are in it are covered, too; what is no longer in it was synced
+ * before it was copied out.
+ */
+enum rc
+commit_sync(struct commit *c, struct err *e)
+{
+	sqlite3_file *wal = NULL;
+	int code;
+
+	if (!c->is_early || c->db.c == NULL)
+		return RC_OK;
+	code = sqlite3_file_control(
+	    c->db.c, NULL, SQLITE_FCNTL_JOURNAL_POINTER, &wal);
+	if (code == SQLITE_OK && wal != NULL && wal->pMethods != NULL)
+		code = wal->pMethods->xSync(wal, SQLITE_SYNC_NORMAL);
+	if (code == SQLITE_OK)
+		return RC_OK;
+	return err_set(e, RC_LOG, "%s: the disk can't be written: %s (%d)",
+	    c->db.path, sqlite3_errstr(code), code);
 }
 
 /* The wake file, made again if someone removed it. */
@@ -77,9 +111,12 @@ wake_fd(struct commit *c)
 		close(c->wake_fd);
 		c->wake_fd = -1;
 	}
-	if (c->wake_fd < 0)
+	if (c->wake_fd < 0) {
 		c->wake_fd = open(log_wake_path(c->log),
 		    O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+		if (c->wake_fd >= 0)
+			file_note_boot(c->wake_fd);
+	}
 	return c->wake_fd;
 }
 

@@ -55,7 +55,7 @@ settle(
 	    "PRAGMA wal_autocheckpoint = 0;"
 	    "PRAGMA journal_size_limit = 67108864; PRAGMA query_only = %d",
 	    use == DB_READ ? -512 : -4096,
-	    o->durability == LOG_FULL ? "FULL" : "NORMAL", use == DB_READ);
+	    o->durability == LOG_NORMAL ? "NORMAL" : "FULL", use == DB_READ);
 	return db_exec(db, text, e);
 }
 

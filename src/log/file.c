@@ -303,6 +303,30 @@ file_write_mark(int wake_fd, uint64_t seq, uint32_t epoch)
 	(void)n;
 }
 
+#define BOOT_AT ((off_t)sizeof(struct file_mark))
+
+bool
+file_has_boot(int wake_fd)
+{
+	char now[CLOCK_BOOT_BYTES], then[sizeof now];
+
+	return clock_boot(now) &&
+	    pread(wake_fd, then, sizeof then, BOOT_AT) == sizeof then &&
+	    memcmp(now, then, sizeof now) == 0;
+}
+
+void
+file_note_boot(int wake_fd)
+{
+	char now[CLOCK_BOOT_BYTES];
+	ssize_t n;
+
+	if (!clock_boot(now))
+		return;
+	n = pwrite(wake_fd, now, sizeof now, BOOT_AT);
+	(void)n; /* then numbers are skipped once more */
+}
+
 void
 file_remove_neighbours(const char *path)
 {

@@ -89,6 +89,14 @@ bool file_read_mark(int wake_fd, struct file_mark *m);
    and nothing but a log restored in place goes unnoticed. */
 void file_write_mark(int wake_fd, uint64_t seq, uint32_t epoch);
 
+/*
+ * Which boot of the machine the log was last opened in stands behind the mark.
+ * file_has_boot: true if it was this one; false also where the kernel doesn't
+ * tell.  file_note_boot: from now on it is.
+ */
+bool file_has_boot(int wake_fd);
+void file_note_boot(int wake_fd);
+
 /* Makes an empty file, mode 0600, without what a former one at this path
    has left beside it.  RC_LOG. */
 enum rc file_create(const char *path, struct err *e) MUST_CHECK;

@@ -262,12 +262,32 @@ adopt_limits(struct log *l, struct db *db, struct err *e)
 	return rc;
 }
 
+/* Gives up the numbers behind tip (see LOG_FULL); on disk before any is used. */
+static enum rc
+skip_seqs(struct db *db, struct log_tip *tip, struct err *e)
+{
+	char text[96];
+	enum rc rc;
+
+	snprintf(text, sizeof text, "UPDATE meta SET newest_gone = %llu",
+	    (unsigned long long)tip->seq + LOG_SEQS_SKIPPED);
+	rc = db_exec(db, "PRAGMA synchronous = FULL", e);
+	if (rc == RC_OK)
+		rc = db_exec(db, text, e);
+	if (rc == RC_OK)
+		tip->seq += LOG_SEQS_SKIPPED;
+	return rc;
+}
+
 static enum rc
 settle_meta(struct log *l, struct db *db, int wake_fd, struct err *e)
 {
 	struct log_tip seen = log_seen(l), found, tip;
 	struct file_mark mark;
 	bool has_mark = file_read_mark(wake_fd, &mark), is_lost;
+	char boot[CLOCK_BOOT_BYTES];
+	bool is_new_boot = l->o.journal == LOG_WAL && clock_boot(boot) &&
+	    !file_has_boot(wake_fd);
 	enum rc rc;
 
 	if ((rc = log_head(db, &found, e)) != RC_OK)
@@ -279,6 +299,12 @@ settle_meta(struct log *l, struct db *db, int wake_fd, struct err *e)
 		return rc;
 	if (tip.epoch != found.epoch)
 		file_write_mark(wake_fd, tip.seq, tip.epoch);
+	else if (is_new_boot && tip.seq > 0)
+		rc = skip_seqs(db, &tip, e);
+	if (rc != RC_OK)
+		return rc;
+	if (is_new_boot)
+		file_note_boot(wake_fd);
 	pthread_mutex_lock(&l->seen_lock);
 	set_seen(l, tip);
 	pthread_mutex_unlock(&l->seen_lock);

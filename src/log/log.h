@@ -15,10 +15,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/*
+ * LOG_FULL lets readers have a message while the disk still writes it, so a
+ * reader may know more than the log does after the loss of power.  Its cursor
+ * stays good: the first to open the log after a boot gives the numbers behind
+ * the newest message up (LOG_SEQS_SKIPPED of them), so that none is ever given
+ * to two messages.  Without WAL it is LOG_STRICT.
+ */
 enum log_durability {
-	LOG_FULL,       /* acknowledged messages survive the loss of power */
+	LOG_STRICT,     /* what anybody was given survives the loss of power */
+	LOG_FULL,       /* acknowledged messages survive it */
 	LOG_NORMAL,     /* they survive the death of any process */
 };
+
+/* Far more than can be on the way to the disk at a time. */
+#define LOG_SEQS_SKIPPED 1000000
 
 enum log_journal {
 	LOG_WAL,        /* readers never wait; needs shared memory */

@@ -106,13 +106,22 @@ note_sessions(struct log_writer *w, const struct log_change *list)
 		w->has_sessions |= list->kind == LOG_SESSION_NEW;
 }
 
-/* On one core the hub's thread, just woken, then runs before the answers wake
-   the web server.  Not where more waits to be stored. */
+/* On one core the hub's thread, just woken, then runs before the disk's driver
+   and the answers do.  Not where more waits to be stored. */
 static void
 let_readers_go_first(struct log_writer *w)
 {
 	if (queue_is_empty(&w->queue))
 		sched_yield();
+}
+
+static void
+tell(struct log_writer *w)
+{
+	if (w->o.committed != NULL)
+		w->o.committed(w->o.arg, w->commit.newest);
+	commit_wake(&w->commit);
+	let_readers_go_first(w);
 }
 
 /* done() knows RC_BUSY and RC_LOG; all else is a log that can't. */
@@ -122,14 +131,27 @@ rc_of_done(enum rc rc)
 	return rc == RC_OK || rc == RC_BUSY ? rc : RC_LOG;
 }
 
+/*
+ * Readers are told of messages before the disk has them (see LOG_FULL).  Not
+ * in a group with changes: those are answered first, as what they tell in
+ * shared memory is looked for when woken.
+ */
 static void
 write_group(struct log_writer *w, struct group *g)
 {
 	struct stored stored;
 	struct err e = {0};
+	bool is_early = g->changes == NULL;
 	enum rc rc =
 	    commit_group(&w->commit, g->appends, g->changes, &stored, &e);
 
+	if (rc == RC_OK && is_early && stored.is_told)
+		tell(w);
+	if (rc == RC_OK) {
+		rc = commit_sync(&w->commit, &e);
+		if (rc != RC_OK)
+			commit_failed(&w->commit, rc);
+	}
 	if (rc == RC_OK) {
 		atomic_fetch_add(&w->commits, 1);
 		atomic_fetch_add(&w->stored, stored.messages);
@@ -140,14 +162,9 @@ write_group(struct log_writer *w, struct group *g)
 		count_failures(w, g->appends);
 	}
 	queue_leave(&w->queue, g);
-	/* first: what they tell in shared memory is looked for when woken */
 	answer_changes(g->changes, rc_of_done(rc), e.text);
-	if (rc == RC_OK && stored.is_told) {
-		if (w->o.committed != NULL)
-			w->o.committed(w->o.arg, w->commit.newest);
-		commit_wake(&w->commit);
-		let_readers_go_first(w);
-	}
+	if (rc == RC_OK && !is_early && stored.is_told)
+		tell(w);
 	answer(g->appends, rc_of_done(rc), e.text);
 }
 

@@ -1,7 +1,7 @@
 /*
  * The writer: one thread of a process that owns all its writes.  It commits
  * everything that waits in one transaction (group commit), then touches the wake
- * file and answers each append.  Between commits it deletes, in small
+ * file, waits for the disk (where LOG_FULL says so) and answers each append.  Between commits it deletes, in small
  * steps, what the retention options let go, and a second thread checkpoints
  * the WAL so that no publisher waits for that.
  */
@@ -51,8 +51,9 @@ struct log_writer_options {
 	                                   of more is still one transaction) */
 	uint32_t retain_every_ms;       /* how often retention looks */
 	/* Called on the writer's thread after each commit that stored messages or
-	   changed what a session wants, before the appends are answered and
-	   after the changes are; and with arg.  May be NULL. */
+	   changed what a session wants, before the appends are answered (with
+	   LOG_FULL before the disk has them, if there are no changes) and after
+	   the changes are; and with arg.  May be NULL. */
 	void (*committed)(void *arg, uint64_t newest_seq);
 	void *arg;
 };

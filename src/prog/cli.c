@@ -108,7 +108,8 @@ cli_open_log(const struct options *o, bool must_exist, struct log **l,
 {
 	struct log_options lo = {
 	    .path = o->log,
-	    .durability = o->durability == OPTIONS_FULL ? LOG_FULL : LOG_NORMAL,
+	    .durability = o->durability == OPTIONS_STRICT ? LOG_STRICT :
+	    o->durability == OPTIONS_FULL ? LOG_FULL : LOG_NORMAL,
 	    .journal = journal_of(o),
 	    .busy_ms = o->busy_wait_ms,
 	    .dedupe_ms = (uint64_t)o->dedupe_window_s * 1000,

@@ -4,6 +4,7 @@
 #define COMETLOG_TESTS_LOG_FIXTURE_H
 
 #include "base/clock.h"
+#include "log/file.h"
 #include "log/reader.h"
 #include "log/writer.h"
 
@@ -55,6 +56,19 @@ fixture_init(struct fixture *f)
 	    .group_messages = 100,
 	    .retain_every_ms = 3600000,
 	};
+}
+
+/* As if the log's former user had run since the machine was started. */
+static inline void
+fixture_note_boot(struct fixture *f)
+{
+	char wake[320];
+	int fd;
+
+	snprintf(wake, sizeof wake, "%s-wake", f->path);
+	fd = open(wake, O_RDWR | O_CREAT, 0600);
+	file_note_boot(fd);
+	close(fd);
 }
 
 static inline enum rc

@@ -654,6 +654,7 @@ wake_file_that_holds_no_mark_changes_nothing(void)
 		CU_ASSERT_EQUAL(ftruncate(fd, (off_t)n), 0);
 		CU_ASSERT(!file_read_mark(fd, &mark));
 	}
+	file_note_boot(fd);
 	fixture_open(&f);
 	CU_ASSERT_EQUAL(log_epoch(f.log), epoch);
 	fixture_close(&f);

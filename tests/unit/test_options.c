@@ -446,7 +446,7 @@ help_is_narrow(void)
 	buf_add_char(&b, 0);
 	CU_ASSERT_EQUAL_FATAL(b.rc, RC_OK);
 	CU_ASSERT_PTR_NOT_NULL(strstr(b.p, ".It Fl -max-hold Ar ms\n"));
-	CU_ASSERT_PTR_NOT_NULL(strstr(b.p, " Cm full | normal\n"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(b.p, " Cm strict | full | normal\n"));
 	buf_fini(&b);
 }
 

@@ -22,6 +22,7 @@ make_version_1(struct fixture *f)
 	char marks[96];
 
 	fixture_init(f);
+	fixture_note_boot(f);
 	snprintf(marks, sizeof marks,
 	    "PRAGMA application_id = %d; PRAGMA user_version = 1",
 	    SCHEMA_APPLICATION_ID);

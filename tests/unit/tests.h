@@ -39,6 +39,7 @@
 	X(schema) \
 	X(log_reader) \
 	X(log_writer) \
+	X(log_early) \
 	X(log_retain) \
 	X(log_fitness) \
 	X(findings) \

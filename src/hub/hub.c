@@ -113,6 +113,19 @@ read_batch(struct hub *h)
 	return h->tip < page.tip.seq;
 }
 
+/* After all that is known was delivered. */
+static void
+note_synced(struct hub *h)
+{
+	atomic_store_explicit(&h->figures.ring_messages, h->ring.n,
+	    memory_order_relaxed);
+	atomic_store_explicit(&h->figures.ring_bytes, h->ring.bytes,
+	    memory_order_relaxed);
+	h->is_syncing = false;
+	if (h->synced != NULL)
+		h->synced(h->synced_arg);
+}
+
 void
 hub_sync(struct hub *h)
 {
@@ -121,13 +134,58 @@ hub_sync(struct hub *h)
 	h->is_syncing = true;
 	while (read_batch(h))
 		;
-	atomic_store_explicit(&h->figures.ring_messages, h->ring.n,
-	    memory_order_relaxed);
-	atomic_store_explicit(&h->figures.ring_bytes, h->ring.bytes,
-	    memory_order_relaxed);
-	h->is_syncing = false;
-	if (h->synced != NULL)
-		h->synced(h->synced_arg);
+	note_synced(h);
+}
+
+/* Delivers the list as far as it goes on from the tip without a hole.  True:
+   all of it. */
+static bool
+deliver_handed(struct hub *h, const struct handed *list)
+{
+	h->is_syncing = true;
+	h->n_batch = 0;
+	h->has_hole = false;
+	for (; list != NULL && list->epoch == h->epoch; list = list->next) {
+		if (list->m.seq <= h->tip)
+			continue; /* read from the log meanwhile */
+		if (!take_message(h, &list->m) && !h->has_hole)
+			hub_deliver(h);
+		if (h->has_hole)
+			break; /* another process stored something between */
+	}
+	hub_deliver(h);
+	note_synced(h);
+	return list == NULL;
+}
+
+/* This process's own news.  What they don't tell is read from the log. */
+static void
+on_handed(void *arg)
+{
+	struct hub *h = arg;
+	bool is_whole;
+	struct handed *list = handoff_take(h->handoff, &is_whole);
+	bool is_done = list != NULL && is_whole;
+
+	if (h->is_syncing || h->n_readers == 0)
+		is_done = true; /* nobody waits, or it is being read already */
+	else if (is_done)
+		is_done = deliver_handed(h, list);
+	handoff_drop(list);
+	if (!is_done)
+		hub_sync(h);
+}
+
+/* Does the wake file tell of what the hub had from the log already?  If two
+   processes write at once it may tell less than the log has. */
+static bool
+is_known(void *arg)
+{
+	struct hub *h = arg;
+	struct log_tip told;
+
+	return log_told(h->log, &told) && told.epoch == h->epoch &&
+	    told.seq <= h->tip;
 }
 
 void
@@ -204,22 +262,16 @@ on_tick(uv_timer_t *timer)
 }
 
 static void
-on_committed(uv_async_t *async)
-{
-	hub_sync(async->data);
-}
-
-static void
 on_look(void *arg)
 {
 	hub_sync(arg);
 }
 
 void
-hub_committed(struct hub *h)
+hub_committed(struct hub *h, const struct append *list)
 {
 	if (atomic_load(&h->is_awake))
-		uv_async_send(&h->committed);
+		handoff_put(h->handoff, list);
 }
 
 void
@@ -286,16 +338,18 @@ hub_new(struct hub **out, uv_loop_t *loop, const struct options *o,
 	if ((rc = open_budget(h, e)) != RC_OK ||
 	    (rc = log_reader_open(l, &h->log, e)) != RC_OK ||
 	    (rc = wake_new(&h->wake, loop, log_wake_path(l),
-	    log_change_path(l), on_look, h, e)) != RC_OK) {
+	    log_change_path(l), on_look, is_known, h, e)) != RC_OK ||
+	    (rc = handoff_new(&h->handoff, loop, o->ring_bytes / 4, on_handed,
+	    h, e)) != RC_OK) {
+		wake_free(h->wake);
 		log_reader_close(h->log);
 		budget_free(h->budget);
 		pthread_mutex_destroy(&h->topics_lock);
 		free(h);
 		return rc;
 	}
-	uv_async_init(loop, &h->committed, on_committed);
 	uv_timer_init(loop, &h->tick);
-	h->committed.data = h->tick.data = h;
+	h->tick.data = h;
 	*out = h;
 	return RC_OK;
 }
@@ -330,9 +384,9 @@ hub_free(struct hub *h)
 		return;
 	while (h->readers != NULL)
 		reader_close(h->readers);
-	h->closing = 2;
+	h->closing = 1;
 	h->is_ending = true;
 	wake_free(h->wake);
-	uv_close((uv_handle_t *)&h->committed, closed);
+	handoff_free(h->handoff);
 	uv_close((uv_handle_t *)&h->tick, closed);
 }

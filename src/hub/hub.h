@@ -24,8 +24,8 @@ struct hub;
 enum rc hub_new(struct hub **out, uv_loop_t *loop, const struct options *o,
     struct store *s, struct outbox *box, struct err *e) MUST_CHECK;
 
-/* Any thread: the writer committed something. */
-void hub_committed(struct hub *h);
+/* Any thread: the writer committed this list (NULL: something else). */
+void hub_committed(struct hub *h, const struct append *list);
 
 /* What a technique asks for. */
 struct hub_reader {

@@ -4,6 +4,7 @@
 
 #include "hub/budget.h"
 #include "hub/fetch.h"
+#include "hub/handoff.h"
 #include "hub/hub.h"
 #include "hub/reader.h"
 #include "hub/ring.h"
@@ -29,7 +30,7 @@ struct hub {
 	struct log_reader *log;
 	struct deflater *deflater;      /* made for the first who wants it */
 	struct wake *wake;
-	uv_async_t committed;
+	struct handoff *handoff;
 	uv_timer_t tick;
 	atomic_bool is_awake;           /* somebody is held: commits matter */
 	_Atomic uint64_t claims;

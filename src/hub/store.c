@@ -51,7 +51,7 @@ open_log(struct store *s, const struct options *o, struct err *e)
 
 enum rc
 store_open(struct store **out, const struct options *o,
-    void (*committed)(void *arg, uint64_t newest_seq), void *arg,
+    void (*committed)(void *arg, const struct append *list), void *arg,
     struct err *e)
 {
 	struct log_writer_options wo = {

@@ -13,10 +13,10 @@
 struct store;
 
 /* Opens the log as the options say and starts the writer.  committed: called
-   on the writer's thread after each commit.  o is borrowed until store_close.
+   on the writer's thread after each commit, as log_writer_options has it.  o is borrowed until store_close.
    Errors as log_open's. */
 enum rc store_open(struct store **out, const struct options *o,
-    void (*committed)(void *arg, uint64_t newest_seq), void *arg,
+    void (*committed)(void *arg, const struct append *list), void *arg,
     struct err *e) MUST_CHECK;
 
 /* Of a process that serves one request: store_close also does a little of

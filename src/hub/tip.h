@@ -3,7 +3,7 @@
  * pages, renamed into place.  The web server serves it by itself, so that a
  * quiet polling client costs no FastCGI request.  One process of the site
  * keeps it: the one that holds a lock beside the log, which no crash can leak.
- * Belongs to the loop thread.
+ * Belongs to one thread at a time.
  */
 #ifndef COMETLOG_HUB_TIP_H
 #define COMETLOG_HUB_TIP_H

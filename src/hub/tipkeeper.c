@@ -12,6 +12,11 @@
 /* How often a process that isn't the keeper tries to become it. */
 #define TRY_MS 500
 
+/* After a wake-up, so that the readers' turn, which begins with the same one, is
+   over: to rename the file into place takes a disk as long as it takes to tell
+   a hundred of them. */
+#define SOON_MS 10
+
 /* How long a process that serves one request waits for another such. */
 #define ONCE_WAIT_MS 5
 #define ONCE_TRIES 20
@@ -22,12 +27,21 @@ struct tipkeeper {
 	struct wake *wake;
 	uv_timer_t timer;       /* until the file may be written again, or tried */
 	uint64_t interval_ms;
+	bool is_writing;        /* about to, or on a thread of the pool */
+	bool is_due;            /* another wake-up came meanwhile */
+	bool is_ending;
+	int users;              /* of libuv's, before it may be freed */
+
+	/* the writing thread's while it writes */
+	uv_work_t work;
 	struct log_tip written;
+	bool has_moved;
 };
 
 static void on_timer(uv_timer_t *t);
+static void on_look(void *arg);
 
-/* Writes the newest cursor; true if it had moved. */
+/* Writes the newest cursor; true if it had moved.  Any one thread. */
 static bool
 write_newest(struct tipkeeper *k)
 {
@@ -48,16 +62,62 @@ write_newest(struct tipkeeper *k)
 	return true;
 }
 
-/* A wake-up: written at once, then not again, nor watched for, for a while. */
+static void
+let_go(struct tipkeeper *k)
+{
+	if (--k->users > 0)
+		return;
+	log_reader_close(k->log);
+	tip_free(k->tip);
+	free(k);
+}
+
+static void
+write_on_pool(uv_work_t *work)
+{
+	struct tipkeeper *k = work->data;
+
+	k->has_moved = write_newest(k);
+}
+
+/* Once written, it isn't again, nor watched for, for a while. */
+static void
+on_written(uv_work_t *work, int status)
+{
+	struct tipkeeper *k = work->data;
+	bool is_due = k->is_due;
+
+	(void)status;
+	k->is_writing = k->is_due = false;
+	if (!k->is_ending && k->has_moved) {
+		wake_set(k->wake, false);
+		uv_timer_start(&k->timer, on_timer, k->interval_ms, 0);
+	} else if (!k->is_ending && is_due) {
+		on_look(k);
+	}
+	let_go(k);
+}
+
+static void
+on_soon(uv_timer_t *t)
+{
+	struct tipkeeper *k = t->data;
+
+	k->users++;
+	uv_queue_work(t->loop, &k->work, write_on_pool, on_written);
+}
+
 static void
 on_look(void *arg)
 {
 	struct tipkeeper *k = arg;
 
-	if (!write_newest(k))
+	if (k->is_writing) {
+		k->is_due = true;
 		return;
-	wake_set(k->wake, false);
-	uv_timer_start(&k->timer, on_timer, k->interval_ms, 0);
+	}
+	k->is_writing = true;
+	uv_timer_start(&k->timer, on_soon, SOON_MS, 0);
 }
 
 static void
@@ -101,7 +161,7 @@ tipkeeper_new(struct tipkeeper **out, uv_loop_t *loop, const struct options *o,
 	rc = open_parts(k, o, l, e);
 	if (rc == RC_OK)
 		rc = wake_new(&k->wake, loop, log_wake_path(l),
-		    log_change_path(l), on_look, k, e);
+		    log_change_path(l), on_look, NULL, k, e);
 	if (rc != RC_OK) {
 		tip_free(k->tip);
 		log_reader_close(k->log);
@@ -111,7 +171,8 @@ tipkeeper_new(struct tipkeeper **out, uv_loop_t *loop, const struct options *o,
 	k->interval_ms = o->tip_interval_ms;
 	k->written.seq = UINT64_MAX;
 	uv_timer_init(loop, &k->timer);
-	k->timer.data = k;
+	k->timer.data = k->work.data = k;
+	k->users = 1;
 	uv_timer_start(&k->timer, on_timer, 0, 0);
 	*out = k;
 	return RC_OK;
@@ -142,11 +203,7 @@ tipkeeper_write_once(const struct options *o, struct store *s)
 static void
 closed(uv_handle_t *h)
 {
-	struct tipkeeper *k = h->data;
-
-	log_reader_close(k->log);
-	tip_free(k->tip);
-	free(k);
+	let_go(h->data);
 }
 
 void
@@ -154,6 +211,7 @@ tipkeeper_free(struct tipkeeper *k)
 {
 	if (k == NULL)
 		return;
+	k->is_ending = true;
 	wake_free(k->wake);
 	uv_close((uv_handle_t *)&k->timer, closed);
 }

@@ -15,6 +15,7 @@ static const unsigned again_ms[] = {1, 4, 10};
 #define AGAIN (sizeof again_ms / sizeof again_ms[0])
 #define OWN_MS 100              /* since the last touch: they are writing */
 #define OWN_AGAIN_MS 25
+#define KNOWN_MS 5
 
 #define TIMER_MS 1000           /* beside working signals */
 #define TIMER_ALONE_MS 200      /* without */
@@ -23,10 +24,12 @@ struct wake {
 	uv_fs_event_t touched;  /* the wake file */
 	uv_fs_event_t changed;  /* the WAL, or the database */
 	uv_timer_t again, timer;
+	uv_timer_t known;       /* after a touch that told nothing new */
 	size_t step;            /* into again_ms */
 	uint64_t touched_ms;    /* when one of our programs last told */
 	const char *wake_path, *change_path;
 	void (*look)(void *arg);
+	bool (*is_known)(void *arg);
 	void *arg;
 	bool is_on, is_deaf;    /* deaf: a watch could not be had */
 	int closing;            /* handles that are still open */
@@ -34,7 +37,8 @@ struct wake {
 
 enum rc
 wake_new(struct wake **out, uv_loop_t *loop, const char *wake_path,
-    const char *change_path, void (*look)(void *arg), void *arg, struct err *e)
+    const char *change_path, void (*look)(void *arg),
+    bool (*is_known)(void *arg), void *arg, struct err *e)
 {
 	struct wake *w = calloc(1, sizeof *w);
 
@@ -44,13 +48,24 @@ wake_new(struct wake **out, uv_loop_t *loop, const char *wake_path,
 	w->wake_path = wake_path;
 	w->change_path = change_path;
 	w->look = look;
+	w->is_known = is_known;
 	w->arg = arg;
 	uv_fs_event_init(loop, &w->touched);
 	uv_fs_event_init(loop, &w->changed);
 	uv_timer_init(loop, &w->again);
 	uv_timer_init(loop, &w->timer);
+	uv_timer_init(loop, &w->known);
 	w->touched.data = w->changed.data = w->again.data = w->timer.data = w;
+	w->known.data = w;
 	return RC_OK;
+}
+
+static void
+on_known(uv_timer_t *t)
+{
+	struct wake *w = t->data;
+
+	w->look(w->arg);
 }
 
 static void
@@ -62,7 +77,10 @@ on_touch(uv_fs_event_t *h, const char *name, int events, int status)
 	(void)events;
 	(void)status;
 	w->touched_ms = uv_now(h->loop);
-	w->look(w->arg);
+	if (w->is_known == NULL || !w->is_known(w->arg))
+		w->look(w->arg);
+	else if (!uv_is_active((uv_handle_t *)&w->known))
+		uv_timer_start(&w->known, on_known, KNOWN_MS, 0);
 }
 
 static void
@@ -148,6 +166,7 @@ wake_set(struct wake *w, bool is_on)
 		uv_fs_event_stop(&w->touched);
 		uv_fs_event_stop(&w->changed);
 		uv_timer_stop(&w->again);
+		uv_timer_stop(&w->known);
 		uv_timer_stop(&w->timer);
 		return;
 	}
@@ -173,9 +192,10 @@ wake_free(struct wake *w)
 	if (w == NULL)
 		return;
 	wake_set(w, false);
-	w->closing = 4;
+	w->closing = 5;
 	uv_close((uv_handle_t *)&w->touched, closed);
 	uv_close((uv_handle_t *)&w->changed, closed);
 	uv_close((uv_handle_t *)&w->again, closed);
+	uv_close((uv_handle_t *)&w->known, closed);
 	uv_close((uv_handle_t *)&w->timer, closed);
 }

@@ -15,10 +15,16 @@
 
 struct wake;
 
-/* look: called on the loop whenever the log should be looked at.  It may call
-   anything but wake_free.  The paths are borrowed until wake_free. */
+/*
+ * look: called on the loop whenever the log should be looked at.  It may call
+ * anything but wake_free.  is_known (may be NULL): asked when the wake file was
+ * touched; if true, as of this process's own commits, the look waits a few
+ * milliseconds.
+ * The paths are borrowed until wake_free.
+ */
 enum rc wake_new(struct wake **out, uv_loop_t *loop, const char *wake_path,
-    const char *change_path, void (*look)(void *arg), void *arg,
+    const char *change_path, void (*look)(void *arg),
+    bool (*is_known)(void *arg), void *arg,
     struct err *e) MUST_CHECK;
 
 /* Watches, or not; at first not.  Turning it on does not look. */

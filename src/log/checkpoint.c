@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #define FILL_PAGES 64            /* so long: fill_wal */
+#define FILL_PIECE (256 << 10)   /* bytes */
+#define FILL_PAUSE_MS 20         /* between two of them */
 #define FILL_BYTES (9 << 20)     /* RESTART_BYTES and what comes meanwhile */
 #define PASSIVE_PAGES 1000       /* grown by so many: copy them */
 #define RESTART_BYTES (8 << 20) /* so long: begin it anew */
@@ -22,7 +24,7 @@ struct checkpointer {
 	struct log *log;
 	struct db db; /* the thread's */
 	int64_t page_bytes;
-	uint64_t restart_at_ms, pause_ms;
+	uint64_t restart_at_ms, pause_ms, fill_at_ms;
 	pthread_t thread;
 	pthread_mutex_t lock; /* of all below */
 	pthread_cond_t changed;
@@ -67,26 +69,23 @@ ready(struct checkpointer *c)
 	return false;
 }
 
-/* Writes zeros from the end of fd up to FILL_BYTES; all of it or nothing. */
-static void
-fill(int fd)
+/* Writes zeros behind the end of fd, a piece of what FILL_BYTES lack; all of
+   it or nothing.  False: there is no more to write, or no room. */
+static bool
+fill_piece(int fd)
 {
-	static const char zeros[1 << 16];
+	static const char zeros[FILL_PIECE];
 	struct stat st;
-	off_t at;
-	size_t n;
+	size_t n = FILL_PIECE;
 
-	if (fstat(fd, &st) != 0)
-		return;
-	for (at = st.st_size; at < FILL_BYTES; at += (off_t)n) {
-		n = FILL_BYTES - at < (off_t)sizeof zeros ?
-		    (size_t)(FILL_BYTES - at) : sizeof zeros;
-		if (pwrite(fd, zeros, n, at) != (ssize_t)n) { /* no room */
-			(void)!ftruncate(fd, st.st_size);
-			return;
-		}
-	}
-	fdatasync(fd); /* or the next commit would wait for all of it */
+	if (fstat(fd, &st) != 0 || st.st_size >= FILL_BYTES)
+		return false;
+	if (FILL_BYTES - st.st_size < (off_t)n)
+		n = (size_t)(FILL_BYTES - st.st_size);
+	if (pwrite(fd, zeros, n, st.st_size) == (ssize_t)n)
+		return true;
+	(void)!ftruncate(fd, st.st_size);
+	return false;
 }
 
 /*
@@ -94,22 +93,27 @@ fill(int fd)
  * that grows also waits for the file system's own journal: measured, a commit
  * of one message takes half as long in a WAL that doesn't.  The write lock
  * keeps others from appending meanwhile; to whoever reads the WAL, zeros are
- * no frames (SQLite's file format, 4.4).  Not before a WAL has shown that it is
- * in use: who stores a message a day needs none of this.
+ * no frames (SQLite's file format, 4.4).  In pieces, each on the disk before
+ * the next, so that no commit waits for more than one.  Not before a WAL has
+ * shown that it is in use: who stores a message a day needs none of this.
  */
-static void
+static bool
 fill_wal(struct checkpointer *c)
 {
+	bool is_written = false;
 	int fd;
 
 	if (!ready(c) || db_exec(&c->db, "BEGIN IMMEDIATE", NULL) != RC_OK)
-		return;
+		return false;
 	fd = open(log_change_path(c->log), O_WRONLY | O_CLOEXEC);
+	if (fd >= 0)
+		is_written = fill_piece(fd);
+	db_rollback(&c->db);
 	if (fd >= 0) {
-		fill(fd);
+		fdatasync(fd);
 		close(fd);
 	}
-	db_rollback(&c->db);
+	return is_written;
 }
 
 /* A reader that stays where it is makes this vain: then it is tried less and
@@ -151,6 +155,7 @@ run(void *arg)
 {
 	struct checkpointer *c = arg;
 	int wal_pages;
+	bool has_more;
 
 	pthread_mutex_lock(&c->lock);
 	while (!c->is_stopping) {
@@ -159,11 +164,17 @@ run(void *arg)
 			continue;
 		}
 		wal_pages = c->wal_pages;
+		if (!c->is_filled && clock_mono_ms() < c->fill_at_ms) {
+			thread_cond_wait_until(
+			    &c->changed, &c->lock, c->fill_at_ms);
+			continue;
+		}
 		if (!c->is_filled) {
-			c->is_filled = true;
 			pthread_mutex_unlock(&c->lock);
-			fill_wal(c);
+			has_more = fill_wal(c);
 			pthread_mutex_lock(&c->lock);
+			c->is_filled = !has_more;
+			c->fill_at_ms = clock_mono_ms() + FILL_PAUSE_MS;
 			continue;
 		}
 		c->copied_pages = wal_pages;

@@ -359,6 +359,7 @@ store_appends(struct group *g, struct append *list)
 		for (size_t i = 0; i < a->n && rc == RC_OK; i++)
 			rc = store_message(g, &a->message[i], &a->result[i]);
 		a->epoch = g->c->epoch;
+		a->time_ms = g->now_ms;
 	}
 	return rc == RC_OK ? update_channels(g) : rc;
 }

@@ -12,6 +12,7 @@ struct log_reader {
 	uint32_t epoch;                 /* that names is of */
 	struct names names;
 	struct buf repaired;            /* see row_message */
+	int wake_fd;                    /* -1: not open; see log_told */
 };
 
 /* What the log says of itself, and of one channel if that was asked for. */

@@ -1,8 +1,10 @@
 #include "log/connect.h"
 #include "log/read.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum rc
 log_reader_open(struct log *l, struct log_reader **out, struct err *e)
@@ -14,6 +16,7 @@ log_reader_open(struct log *l, struct log_reader **out, struct err *e)
 	if (r == NULL)
 		return err_set(e, RC_NOMEM, "no memory for a reader");
 	r->log = l;
+	r->wake_fd = -1;
 	buf_init(&r->repaired, 0);
 	rc = log_connect(l, &r->db, DB_READ, e);
 	if (rc != RC_OK) {
@@ -31,6 +34,8 @@ log_reader_close(struct log_reader *r)
 		return;
 	db_close(&r->db);
 	buf_fini(&r->repaired);
+	if (r->wake_fd >= 0)
+		close(r->wake_fd);
 	free(r);
 }
 
@@ -122,6 +127,24 @@ read_begin(struct log_reader *r, struct slice channel, struct read_head *head,
 	}
 	return err_set(e, RC_LOG, "%s goes back in time again and again",
 	    log_path(r->log));
+}
+
+bool
+log_told(struct log_reader *r, struct log_tip *tip)
+{
+	struct file_mark mark;
+	struct stat st;
+
+	if (r->wake_fd >= 0 && fstat(r->wake_fd, &st) == 0 && st.st_nlink == 0) {
+		close(r->wake_fd); /* someone removed it */
+		r->wake_fd = -1;
+	}
+	if (r->wake_fd < 0)
+		r->wake_fd = open(log_wake_path(r->log), O_RDONLY | O_CLOEXEC);
+	if (r->wake_fd < 0 || !file_read_mark(r->wake_fd, &mark))
+		return false;
+	*tip = (struct log_tip){.seq = mark.seq, .epoch = mark.epoch};
+	return true;
 }
 
 enum rc

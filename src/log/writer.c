@@ -116,10 +116,10 @@ let_readers_go_first(struct log_writer *w)
 }
 
 static void
-tell(struct log_writer *w)
+tell(struct log_writer *w, const struct group *g)
 {
 	if (w->o.committed != NULL)
-		w->o.committed(w->o.arg, w->commit.newest);
+		w->o.committed(w->o.arg, g->appends);
 	commit_wake(&w->commit);
 	let_readers_go_first(w);
 }
@@ -146,7 +146,7 @@ write_group(struct log_writer *w, struct group *g)
 	    commit_group(&w->commit, g->appends, g->changes, &stored, &e);
 
 	if (rc == RC_OK && is_early && stored.is_told)
-		tell(w);
+		tell(w, g);
 	if (rc == RC_OK) {
 		rc = commit_sync(&w->commit, &e);
 		if (rc != RC_OK)
@@ -164,7 +164,7 @@ write_group(struct log_writer *w, struct group *g)
 	queue_leave(&w->queue, g);
 	answer_changes(g->changes, rc_of_done(rc), e.text);
 	if (rc == RC_OK && !is_early && stored.is_told)
-		tell(w);
+		tell(w, g);
 	answer(g->appends, rc_of_done(rc), e.text);
 }
 

@@ -34,7 +34,8 @@ struct append {
 	size_t bytes;                   /* of data, names, ids: count against the
 	                                   queue */
 	uint64_t since_ms;              /* the writer's: when it was queued */
-	uint32_t epoch;                 /* the log's, filled before done(RC_OK) */
+	uint32_t epoch;                 /* the log's, and when they were stored: */
+	int64_t time_ms;                /* filled before done(RC_OK) */
 	/*
 	 * Called once, on the writer's thread, after the commit is as durable as
 	 * configured (RC_OK) or when nothing of it is stored: RC_LOG (disk
@@ -53,8 +54,9 @@ struct log_writer_options {
 	/* Called on the writer's thread after each commit that stored messages or
 	   changed what a session wants, before the appends are answered (with
 	   LOG_FULL before the disk has them, if there are no changes) and after
-	   the changes are; and with arg.  May be NULL. */
-	void (*committed)(void *arg, uint64_t newest_seq);
+	   the changes are; and with arg.  list: the appends, borrowed for the
+	   call, with what done finds; NULL: changes only.  May be NULL. */
+	void (*committed)(void *arg, const struct append *list);
 	void *arg;
 };
 

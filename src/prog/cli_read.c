@@ -144,7 +144,7 @@ follow(struct reading *r, struct err *e)
 	if (uv_loop_init(&r->loop) != 0)
 		return err_set(e, RC_IO, "can't make an event loop");
 	rc = wake_new(&r->wake, &r->loop, log_wake_path(r->log),
-	    log_change_path(r->log), on_look, r, e);
+	    log_change_path(r->log), on_look, NULL, r, e);
 	if (rc == RC_OK) {
 		wake_set(r->wake, true);
 		on_look(r);

@@ -12,9 +12,9 @@
 #include <sys/resource.h>
 
 static void
-run_tasks(uv_async_t *async)
+run_tasks(void *arg)
 {
-	struct server *s = async->data;
+	struct server *s = arg;
 	struct task *t, *next;
 
 	pthread_mutex_lock(&s->lock);
@@ -32,17 +32,16 @@ void
 process_run_tasks(struct process *p)
 {
 	while (p->server.first != NULL) /* tasks may post others */
-		run_tasks(&p->server.woken);
+		run_tasks(&p->server);
 }
 
 static void
-on_committed(void *arg, uint64_t newest_seq)
+on_committed(void *arg, const struct append *list)
 {
 	struct server *s = arg;
 
-	(void)newest_seq;
 	if (s->hub != NULL)
-		hub_committed(s->hub);
+		hub_committed(s->hub, list);
 }
 
 static void
@@ -66,7 +65,7 @@ process_end_within(struct process *p, uint64_t ms)
 {
 	uv_timer_start(&p->deadline, on_deadline, ms, 0);
 	uv_check_start(&p->check, on_check);
-	uv_async_send(&p->server.woken); /* so that the check runs soon */
+	bell_ring(&p->server.woken); /* so that the check runs soon */
 }
 
 static void
@@ -99,7 +98,7 @@ watch_signals(struct process *p)
 }
 
 /* As many descriptors as the system allows, and room in the pool of threads for
-   pages beside requests that arrived late. */
+   pages beside requests that arrived late and the tip file. */
 static void
 raise_limits(const struct options *o)
 {
@@ -110,7 +109,7 @@ raise_limits(const struct options *o)
 		rl.rlim_cur = rl.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &rl);
 	}
-	snprintf(n, sizeof n, "%u", (unsigned)o->fetches + 2);
+	snprintf(n, sizeof n, "%u", (unsigned)o->fetches + 3);
 	setenv("UV_THREADPOOL_SIZE", n, 0);
 }
 
@@ -132,15 +131,18 @@ process_open(struct process *p, const struct options *o,
 	raise_limits(o);
 	if (uv_loop_init(&p->loop) != 0)
 		return err_set(e, RC_IO, "can't make an event loop");
+	rc = bell_init(&s->woken, &p->loop, run_tasks, s, e);
+	if (rc != RC_OK) {
+		uv_loop_close(&p->loop);
+		return rc;
+	}
 	s->options = o;
 	s->loop = &p->loop;
 	s->last = &s->first;
 	s->started_ms = clock_unix_ms();
 	pthread_mutex_init(&s->lock, NULL);
-	uv_async_init(&p->loop, &s->woken, run_tasks);
 	uv_check_init(&p->loop, &p->check);
 	uv_timer_init(&p->loop, &p->deadline);
-	s->woken.data = s;
 	p->check.data = p;
 	watch_signals(p);
 	process_set_policy(SCHED_BATCH);
@@ -176,6 +178,7 @@ process_close(struct process *p)
 		uv_run(&p->loop, UV_RUN_ONCE);
 	hub_free(s->hub);
 	outbox_free(s->box);
+	bell_close(&s->woken, NULL);
 	uv_walk(&p->loop, close_handle, NULL); /* what is not closing by itself */
 	uv_run(&p->loop, UV_RUN_DEFAULT);      /* also pages that are being read */
 	uv_loop_close(&p->loop);

@@ -105,7 +105,7 @@ on_done(struct append *a, enum rc rc, const char *why)
 	publishing_free(p);
 	atomic_fetch_sub(&s->publishing, 1);
 	if (s->is_single)
-		uv_async_send(&s->woken);
+		bell_ring(&s->woken);
 }
 
 static enum rc

@@ -17,7 +17,7 @@ server_post(struct server *s, struct task *t)
 	s->last = &t->next;
 	pthread_mutex_unlock(&s->lock);
 	if (was_empty)
-		uv_async_send(&s->woken);
+		bell_ring(&s->woken);
 }
 
 struct leave {

@@ -6,6 +6,7 @@
 #define COMETLOG_TRANSPORT_SERVER_H
 
 #include "base/options.h"
+#include "hub/bell.h"
 #include "hub/hub.h"
 #include "hub/outbox.h"
 #include "hub/store.h"
@@ -55,7 +56,7 @@ struct server {
 	_Atomic uint32_t working;       /* requests on the thread pool */
 
 	uv_loop_t *loop;
-	uv_async_t woken;
+	struct bell woken;
 	pthread_mutex_t lock;           /* for the queue of tasks */
 	struct task *first, **last;
 };

@@ -74,14 +74,15 @@ watch_no_more(void)
 /* ---- a log on it ------------------------------------------------------ */
 
 static void
-note_committed(void *arg, uint64_t newest_seq)
+note_committed(void *arg, const struct append *list)
 {
 	struct fixture *f = arg;
 
 	note('c');
 	/* others see it already */
 	CU_ASSERT_EQUAL(
-	    fixture_int(f, "SELECT max(seq) FROM message"), (int64_t)newest_seq);
+	    fixture_int(f, "SELECT max(seq) FROM message"),
+	    (int64_t)list->result[0].seq);
 }
 
 static void

@@ -400,10 +400,10 @@ note(char what)
 }
 
 static void
-note_committed(void *arg, uint64_t newest_seq)
+note_committed(void *arg, const struct append *list)
 {
 	(void)arg;
-	(void)newest_seq;
+	(void)list;
 	note('c');
 }
 

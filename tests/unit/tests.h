@@ -28,6 +28,7 @@
 	X(wsop) \
 	X(bayeux) \
 	X(wheel) \
+	X(handoff) \
 	X(ring) \
 	X(topic) \
 	X(interest) \

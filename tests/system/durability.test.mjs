@@ -435,6 +435,33 @@ describe('a stop', { timeout: ms(90000) }, () => {
 		}
 	});
 
+	test('and a boot of the machine keep the cursor of a reader that has ' +
+		'seen more than the log', async () => {
+		let demo = await startDemo({ state, options });
+		const channel = fresh();
+		const known = await publish(demo, channel, 'known');
+		await demo.stop();
+		const wake = fs.openSync(`${demo.log}-wake`, 'r+');
+		fs.writeSync(wake, 'another boot', 16);
+		fs.closeSync(wake);
+		demo = await startDemo({ state, options });
+		try {
+			const lost = `${known.seq + 3}.${epochOf(known.cursor)}`;
+			const events = await openEvents(demo, { channel },
+				{ headers: { 'Last-Event-ID': lost } });
+			const next = await publish(demo, channel, 'next');
+			assert.ok(next.seq > known.seq + 3);
+			assert.equal(epochOf(next.cursor), epochOf(known.cursor));
+			assert.deepEqual(await events.next(), { type: 'message',
+				data: 'next', id: next.cursor });
+			events.close();
+			const all = await history(demo, channel);
+			assert.deepEqual(all.map((m) => m.data), ['known', 'next']);
+		} finally {
+			await demo.stop();
+		}
+	});
+
 	test('and a copy put in the log\'s place give the log a new epoch',
 		async () => {
 			let demo = await startDemo({ state, options });

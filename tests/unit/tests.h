@@ -30,6 +30,7 @@
 	X(wheel) \
 	X(handoff) \
 	X(ring) \
+	X(wake) \
 	X(topic) \
 	X(interest) \
 	X(budget) \

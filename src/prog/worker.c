@@ -15,7 +15,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Answers that are on their way out when a stop is asked for get so long. */
+/* Requests that are on their way in when a stop is asked for, and answers on
+   their way out, get so long. */
 #define STOP_MS 2500
 
 /* What wakes an acceptor from accept(2); does nothing else. */
@@ -47,7 +48,8 @@ on_idle(void *arg, struct outlet o)
 static bool
 is_over(struct process *p)
 {
-	return server_is_quiet(&p->server);
+	return server_is_quiet(&p->server) &&
+	    arrivals_are_idle(p->server.arrivals);
 }
 
 /* Held answers end properly; what is on its way out may finish. */

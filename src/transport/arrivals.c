@@ -20,6 +20,7 @@ struct arriving {
 	int fd;
 	struct fcgi_gate gate;
 	uint64_t due_ms;
+	bool is_idle;           /* kept, without a request so far */
 };
 
 struct arrivals {
@@ -152,10 +153,11 @@ on_readable(uv_poll_t *poll, int status, int events)
 		drop(g);
 		return;
 	}
-	if (g->gate.begin_n > 0 && g->due_ms > clock_mono_ms() +
-	    g->all->server->options->request_wait_ms) /* it was idle */
+	if (g->is_idle && g->gate.begin_n > 0) {
+		g->is_idle = false;
 		g->due_ms = clock_mono_ms() +
 		    g->all->server->options->request_wait_ms;
+	}
 	if (g->gate.stage == FCGI_AT_END)
 		start_whole(g);
 }
@@ -175,7 +177,8 @@ on_sweep(uv_timer_t *timer)
 }
 
 static void
-add(struct arrivals *a, int fd, const struct fcgi_gate *gate, uint64_t wait_ms)
+add(struct arrivals *a, int fd, const struct fcgi_gate *gate, uint64_t wait_ms,
+    bool is_idle)
 {
 	struct arriving *g = NULL;
 	struct outlet o = {.fd = fd};
@@ -195,6 +198,7 @@ add(struct arrivals *a, int fd, const struct fcgi_gate *gate, uint64_t wait_ms)
 	g->fd = fd;
 	g->gate = *gate;
 	g->due_ms = clock_mono_ms() + wait_ms;
+	g->is_idle = is_idle;
 	g->next = a->list;
 	g->link = &a->list;
 	if (g->next != NULL)
@@ -208,7 +212,7 @@ add(struct arrivals *a, int fd, const struct fcgi_gate *gate, uint64_t wait_ms)
 void
 arrivals_add(struct arrivals *a, int fd, const struct fcgi_gate *gate)
 {
-	add(a, fd, gate, a->server->options->request_wait_ms);
+	add(a, fd, gate, a->server->options->request_wait_ms, false);
 }
 
 void
@@ -218,7 +222,16 @@ arrivals_idle(struct arrivals *a, struct outlet o)
 	struct fcgi_gate gate;
 
 	fcgi_gate_init(&gate, opt->params_bytes, opt->body_bytes);
-	add(a, o.fd, &gate, IDLE_MS);
+	add(a, o.fd, &gate, IDLE_MS, true);
+}
+
+bool
+arrivals_are_idle(const struct arrivals *a)
+{
+	for (const struct arriving *g = a->list; g != NULL; g = g->next)
+		if (!g->is_idle)
+			return false;
+	return true;
 }
 
 struct arrive {

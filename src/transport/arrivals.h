@@ -25,6 +25,9 @@ void arrivals_post(struct server *s, int fd, const struct fcgi_gate *gate);
 /* A kept connection without a request.  Takes the outlet. */
 void arrivals_idle(struct arrivals *a, struct outlet o);
 
+/* True if no request is on its way in.  On the loop. */
+bool arrivals_are_idle(const struct arrivals *a);
+
 /* Closes what hasn't come whole; frees a once the loop has run the closings. */
 void arrivals_free(struct arrivals *a);
 

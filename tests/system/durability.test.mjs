@@ -8,7 +8,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import {
-	assertProblem, epochOf, fresh, get, history, meanwhile, ms, newestCursor, openEvents,
+	assertProblem, epochOf, Fcgi, fcgiRequest, fresh, get, history, meanwhile, ms,
+	newestCursor, openEvents,
 	openLines, openText, pause, post, publish, publishAll, remove, run, seqOf,
 	sqlite, startDemo, temporaryFolder, until, within,
 } from './harness.mjs';
@@ -400,6 +401,28 @@ describe('a stop', { timeout: ms(90000) }, () => {
 				{ 'Last-Event-ID': held.events.decoder.lastEventId } });
 			assert.equal((await events.nextMessage()).data, 'after');
 			events.close();
+		} finally {
+			await demo.stop();
+		}
+	});
+
+	test('waits for requests that are on their way in', async () => {
+		const demo = await startDemo({ workers: 1, options });
+		try {
+			const channel = fresh();
+			const whole = fcgiRequest('POST', `/publish/${channel}`,
+				{ body: 'late', variables: { CONTENT_TYPE: 'text/plain' } });
+			const begun = new Fcgi(demo.sockets()[0]);
+			begun.send(whole.subarray(0, 100));
+			await get(demo, '/status');
+			await pause(100);
+			const pid = demo.signal('worker-1', 'SIGTERM');
+			await pause(100);
+			begun.send(whole.subarray(100));
+			assert.equal((await begun.answer()).status, 201);
+			await demo.replaced('worker-1', pid);
+			assert.deepEqual((await history(demo, channel))
+				.map((m) => m.data), ['late']);
 		} finally {
 			await demo.stop();
 		}

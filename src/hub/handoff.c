@@ -4,7 +4,6 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 
 struct handoff {
 	struct bell bell;
@@ -49,17 +48,6 @@ handoff_new(struct handoff **out, uv_loop_t *loop, size_t limit_bytes,
 	return RC_OK;
 }
 
-static struct slice
-copy_to(char **at, struct slice s)
-{
-	struct slice copy = {s.p == NULL ? NULL : *at, s.n};
-
-	if (s.n > 0)
-		memcpy(*at, s.p, s.n);
-	*at += s.n;
-	return copy;
-}
-
 static size_t
 size_of(const struct message *m)
 {
@@ -80,10 +68,10 @@ copy_of(const struct message *m, uint64_t seq, const struct append *a)
 	c->m = (struct message){
 	    .seq = seq,
 	    .time_ms = a->time_ms,
-	    .channel = copy_to(&at, m->channel),
-	    .event = copy_to(&at, m->event),
-	    .id = copy_to(&at, m->id),
-	    .data = copy_to(&at, m->data.p == NULL ? SLICE("") : m->data),
+	    .channel = slice_copy(&at, m->channel),
+	    .event = slice_copy(&at, m->event),
+	    .id = slice_copy(&at, m->id),
+	    .data = slice_copy(&at, m->data.p == NULL ? SLICE("") : m->data),
 	    .is_json = m->is_json,
 	};
 	return c;

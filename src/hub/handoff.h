@@ -34,7 +34,7 @@ void handoff_put(struct handoff *h, const struct append *list);
 struct handed *handoff_take(struct handoff *h, bool *is_whole);
 void handoff_drop(struct handed *list);
 
-/* No more puts.  Frees h once the loop has run the closing; harmless on NULL. */
+/* No more puts.  Frees h once the loop has run the closing.  NULL is fine. */
 void handoff_free(struct handoff *h);
 
 #endif

@@ -99,7 +99,8 @@ enum rc hub_encoded(struct hub *h, struct entry *en, const struct encode *how,
 /* The newest seq that readers have got, and the log's epoch.  On the loop. */
 uint64_t hub_newest(const struct hub *h, uint32_t *epoch);
 
-/* fn is called on the loop after each look at the log.  One for each hub. */
+/* fn is called on the loop whenever all that is known was delivered.  One for
+   each hub. */
 void hub_on_sync(struct hub *h, void (*fn)(void *arg), void *arg);
 
 /* As hub_hold, with what possibly empty: then the opening is the head alone.

@@ -20,7 +20,6 @@
 #define LOCK_PAUSE_NS 200000
 #define OPEN_WAIT_MS 5000
 
-
 struct mapped {
 	char *path;
 	void *map;

@@ -13,8 +13,8 @@
 struct store;
 
 /* Opens the log as the options say and starts the writer.  committed: called
-   on the writer's thread after each commit, as log_writer_options has it.  o is borrowed until store_close.
-   Errors as log_open's. */
+   on the writer's thread after each commit, as log_writer_options has it.  o is
+   borrowed until store_close.  Errors as log_open's. */
 enum rc store_open(struct store **out, const struct options *o,
     void (*committed)(void *arg, const struct append *list), void *arg,
     struct err *e) MUST_CHECK;

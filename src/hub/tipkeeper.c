@@ -12,9 +12,9 @@
 /* How often a process that isn't the keeper tries to become it. */
 #define TRY_MS 500
 
-/* After a wake-up, so that the readers' turn, which begins with the same one, is
-   over: to rename the file into place takes a disk as long as it takes to tell
-   a hundred of them. */
+/* After a wake-up, so that the readers' turn, which begins with the same one,
+   is over: to rename the file into place takes as long as to tell a hundred of
+   them. */
 #define SOON_MS 10
 
 /* How long a process that serves one request waits for another such. */

@@ -74,7 +74,7 @@ ready(struct checkpointer *c)
 static bool
 fill_piece(int fd)
 {
-	static const char zeros[FILL_PIECE];
+	static char zeros[FILL_PIECE]; /* not const: that would be in the file */
 	struct stat st;
 	size_t n = FILL_PIECE;
 
@@ -96,16 +96,22 @@ fill_piece(int fd)
  * no frames (SQLite's file format, 4.4).  In pieces, each on the disk before
  * the next, so that no commit waits for more than one.  Not before a WAL has
  * shown that it is in use: who stores a message a day needs none of this.
+ * False: there is no more to do.
  */
 static bool
 fill_wal(struct checkpointer *c)
 {
 	bool is_written = false;
-	int fd;
+	int fd = -1;
+	enum rc rc;
 
-	if (!ready(c) || db_exec(&c->db, "BEGIN IMMEDIATE", NULL) != RC_OK)
+	if (!ready(c))
 		return false;
-	fd = open(log_change_path(c->log), O_WRONLY | O_CLOEXEC);
+	rc = db_exec(&c->db, "BEGIN IMMEDIATE", NULL);
+	if (rc != RC_OK)
+		return rc == RC_BUSY; /* then later */
+	if (!db_is_replaced(&c->db)) /* the lock is that file's */
+		fd = open(log_change_path(c->log), O_WRONLY | O_CLOEXEC);
 	if (fd >= 0)
 		is_written = fill_piece(fd);
 	db_rollback(&c->db);

@@ -76,6 +76,31 @@ commit_ready(struct commit *c, struct err *e)
 	return rc;
 }
 
+static enum rc
+fail_to_sync(const struct commit *c, int code, struct err *e)
+{
+	return err_set(e, RC_LOG, "%s: the disk can't be written: %s (%d)",
+	    c->db.path, sqlite3_errstr(code), code);
+}
+
+/*
+ * The kernel tells of a failure once, and of what it could not write then it
+ * takes no more notice.  So what the WAL has must get to the disk by another
+ * way, into the database, and no frame may be written behind it.
+ */
+static enum rc
+clear_doubt(struct commit *c, struct err *e)
+{
+	int frames = 0, copied = 0;
+	int code = sqlite3_wal_checkpoint_v2(c->db.c, NULL,
+	    SQLITE_CHECKPOINT_RESTART, &frames, &copied);
+
+	if (code != SQLITE_OK || frames != copied)
+		return fail_to_sync(c, code, e);
+	c->is_doubtful = false;
+	return RC_OK;
+}
+
 /*
  * What SQLite itself does at the end of a commit with synchronous=FULL, only
  * that readers needn't wait for it.  The file is the log's one WAL, so others'
@@ -90,14 +115,16 @@ commit_sync(struct commit *c, struct err *e)
 
 	if (!c->is_early || c->db.c == NULL)
 		return RC_OK;
+	if (c->is_doubtful)
+		return clear_doubt(c, e);
 	code = sqlite3_file_control(
 	    c->db.c, NULL, SQLITE_FCNTL_JOURNAL_POINTER, &wal);
 	if (code == SQLITE_OK && wal != NULL && wal->pMethods != NULL)
 		code = wal->pMethods->xSync(wal, SQLITE_SYNC_NORMAL);
 	if (code == SQLITE_OK)
 		return RC_OK;
-	return err_set(e, RC_LOG, "%s: the disk can't be written: %s (%d)",
-	    c->db.path, sqlite3_errstr(code), code);
+	c->is_doubtful = true;
+	return fail_to_sync(c, code, e);
 }
 
 /* The wake file, made again if someone removed it. */

@@ -18,6 +18,7 @@ struct commit {
 	int wake_fd;            /* -1: not open */
 	int wal_pages;          /* after the latest commit; 0: no WAL */
 	bool is_early;          /* SQLite commits without waiting for the disk */
+	bool is_doubtful;       /* the disk may lack what the WAL has */
 };
 
 /* What a group has come to. */
@@ -35,16 +36,18 @@ void commit_fini(struct commit *c);
 enum rc commit_ready(struct commit *c, struct err *e) MUST_CHECK;
 
 /*
- * Stores all appends of the list (each: result and epoch are filled) and all
- * changes that are not refused (each: rc and why tell), or none.
+ * Stores all appends of the list (each: result, epoch and time_ms are filled)
+ * and all changes that are not refused (each: rc and why tell), or none.
  * RC_OK: all processes see them, in the file that lies at the log's path, and
- * they survive the death of any.  RC_BUSY: locked by another all the time.  RC_LOG, RC_NOMEM.
+ * they survive the death of any.  RC_BUSY: locked by another all the time.
+ * RC_LOG, RC_NOMEM.
  */
 enum rc commit_group(struct commit *c, struct append *list,
     struct log_change *changes, struct stored *out, struct err *e) MUST_CHECK;
 
 /* Makes what the log has as durable as configured, also what others stored.
-   RC_LOG: it may not be, though readers see it. */
+   RC_LOG: it may not be, though readers see it; nor is what comes later, until
+   a call succeeds. */
 enum rc commit_sync(struct commit *c, struct err *e) MUST_CHECK;
 
 /* Tells those who watch the wake file, and whoever opens the log later. */

@@ -73,8 +73,9 @@ enum rc file_lock(const char *wake_path, uint32_t busy_ms, int *fd,
 
 /*
  * What the wake file holds, in the host's byte order: the log's newest seq and
- * its epoch, both as of a commit that was complete before.  So a log that is
- * found with less in the same epoch has gone back in time.
+ * its epoch, both as of a commit that all could see before.  So a log that is
+ * found with less in the same epoch has gone back in time, if only by what the
+ * disk didn't have when the power went.
  */
 struct file_mark {
 	uint64_t seq;

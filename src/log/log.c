@@ -262,7 +262,7 @@ adopt_limits(struct log *l, struct db *db, struct err *e)
 	return rc;
 }
 
-/* Gives up the numbers behind tip (see LOG_FULL); on disk before any is used. */
+/* Gives up the numbers behind tip (see LOG_FULL); on disk before one is used. */
 static enum rc
 skip_seqs(struct db *db, struct log_tip *tip, struct err *e)
 {
@@ -279,15 +279,21 @@ skip_seqs(struct db *db, struct log_tip *tip, struct err *e)
 	return rc;
 }
 
+/* What was found at the path. */
+struct opening {
+	bool is_there, is_new;  /* new: nobody was ever told of a message in it */
+	bool has_wal;           /* it was written with a WAL, or will be */
+};
+
 static enum rc
-settle_meta(struct log *l, struct db *db, int wake_fd, struct err *e)
+settle_meta(struct log *l, struct db *db, const struct opening *o, int wake_fd,
+    struct err *e)
 {
 	struct log_tip seen = log_seen(l), found, tip;
 	struct file_mark mark;
 	bool has_mark = file_read_mark(wake_fd, &mark), is_lost;
 	char boot[CLOCK_BOOT_BYTES];
-	bool is_new_boot = l->o.journal == LOG_WAL && clock_boot(boot) &&
-	    !file_has_boot(wake_fd);
+	bool is_new_boot = clock_boot(boot) && !file_has_boot(wake_fd);
 	enum rc rc;
 
 	if ((rc = log_head(db, &found, e)) != RC_OK)
@@ -299,7 +305,7 @@ settle_meta(struct log *l, struct db *db, int wake_fd, struct err *e)
 		return rc;
 	if (tip.epoch != found.epoch)
 		file_write_mark(wake_fd, tip.seq, tip.epoch);
-	else if (is_new_boot && tip.seq > 0)
+	else if (is_new_boot && o->has_wal && !o->is_new)
 		rc = skip_seqs(db, &tip, e);
 	if (rc != RC_OK)
 		return rc;
@@ -329,11 +335,14 @@ drop_stale_wal(struct log *l, struct file_id now)
 static enum rc
 establish_locked(struct log *l, int wake_fd, struct err *e)
 {
+	struct opening o = {.has_wal = l->o.journal == LOG_WAL};
 	struct file_id now;
+	int64_t version = 0;
 	enum rc rc = RC_OK;
-	bool is_there = file_identify(l->path, &now);
+	bool was_wal = file_has_wal_format(l->path, &o.is_there);
 
-	if (is_there)
+	o.has_wal |= was_wal;
+	if (file_identify(l->path, &now))
 		drop_stale_wal(l, now);
 	else
 		rc = file_create(l->path, e);
@@ -346,11 +355,14 @@ establish_locked(struct log *l, int wake_fd, struct err *e)
 	if (rc == RC_OK)
 		rc = choose_journal(l, &l->keeper, e);
 	if (rc == RC_OK)
+		rc = db_int(&l->keeper, "PRAGMA user_version", &version, e);
+	o.is_new = version == 0;
+	if (rc == RC_OK)
 		rc = schema_ensure(&l->keeper, &schema_current, e);
-	if (rc == RC_OK && is_there && l->o.is_guest)
+	if (rc == RC_OK && o.is_there && l->o.is_guest)
 		rc = adopt_limits(l, &l->keeper, e);
 	if (rc == RC_OK)
-		rc = settle_meta(l, &l->keeper, wake_fd, e);
+		rc = settle_meta(l, &l->keeper, &o, wake_fd, e);
 	if (rc != RC_OK) {
 		db_close(&l->keeper);
 		return rc;

@@ -20,7 +20,9 @@
  * reader may know more than the log does after the loss of power.  Its cursor
  * stays good: the first to open the log after a boot gives the numbers behind
  * the newest message up (LOG_SEQS_SKIPPED of them), so that none is ever given
- * to two messages.  Without WAL it is LOG_STRICT.
+ * to two messages.  If the wake file tells of more than the log has, there is a
+ * new epoch instead, and so a gap.  Where there is no WAL, or the kernel has no
+ * name for a boot, it is LOG_STRICT.
  */
 enum log_durability {
 	LOG_STRICT,     /* what anybody was given survives the loss of power */

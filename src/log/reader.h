@@ -26,9 +26,9 @@ struct log_tip {
 enum rc log_tip(struct log_reader *r, struct log_tip *tip,
     struct err *e) MUST_CHECK;
 
-/* What the wake file says is the newest, as the latest to commit wrote it: no
-   more than the log has, and less than it has for a moment if several commit at
-   once.  False: it says nothing.  About 2 us. */
+/* What the wake file says is the newest, as the latest to commit wrote it: less
+   than the log has for a moment, if several commit at once.  False: it says
+   nothing.  About 2 us. */
 bool log_told(struct log_reader *r, struct log_tip *tip);
 
 /* What to read: the messages of these channels with seq > after. */

@@ -1,9 +1,10 @@
 /*
  * The writer: one thread of a process that owns all its writes.  It commits
- * everything that waits in one transaction (group commit), then touches the wake
- * file, waits for the disk (where LOG_FULL says so) and answers each append.  Between commits it deletes, in small
- * steps, what the retention options let go, and a second thread checkpoints
- * the WAL so that no publisher waits for that.
+ * everything that waits in one transaction (group commit), then touches the
+ * wake file, waits for the disk (where LOG_FULL says so) and answers each
+ * append.  Between commits it deletes, in small steps, what the retention
+ * options let go, and a second thread checkpoints the WAL so that no publisher
+ * waits for that.
  */
 #ifndef COMETLOG_LOG_WRITER_H
 #define COMETLOG_LOG_WRITER_H
@@ -37,9 +38,11 @@ struct append {
 	uint32_t epoch;                 /* the log's, and when they were stored: */
 	int64_t time_ms;                /* filled before done(RC_OK) */
 	/*
-	 * Called once, on the writer's thread, after the commit is as durable as
-	 * configured (RC_OK) or when nothing of it is stored: RC_LOG (disk
-	 * full, I/O error), RC_BUSY (locked by another beyond busy_ms).
+	 * Called once, on the writer's thread, after the commit is as durable
+	 * as configured (RC_OK), or when it isn't: RC_LOG (disk full, I/O
+	 * error), RC_BUSY (locked by another beyond busy_ms).  Then nothing of
+	 * it is stored, unless it was the disk that failed at last, with
+	 * LOG_FULL: readers have it then.
 	 * why: borrowed for the call.  Must not block.
 	 */
 	void (*done)(struct append *a, enum rc rc, const char *why);

@@ -447,3 +447,33 @@ describe('the ends of held answers', { timeout: ms(60000) }, () => {
 				['one\ntwo', 'greet three', 'four', 'five']);
 		});
 });
+
+describe('a ring that holds little', { timeout: ms(120000) }, () => {
+	before(async () => {
+		demo = await startDemo({ workers: 2, options: { 'ring-bytes': '64K' } });
+	});
+	after(async () => { await demo?.stop(); });
+
+	test('gives every reader every message once, in order, while two ' +
+		'processes store more at once than it holds', async () => {
+		const room = fresh(), rounds = 15;
+		const readers = await Promise.all(Array.from({ length: 8 }, () =>
+			opened({ channel: `${room}/*`, format: 'json' })));
+		const publisher = async (name) => {
+			for (let round = 0; round < rounds; round++) {
+				/* some fit, some don't; some are one of a kind */
+				const n = [1, 100, 7, 300][round % 4];
+				await publishAll(demo, Array.from({ length: n }, () =>
+					({ channel: `${room}/${name}`, data: 'x'.repeat(200) })));
+			}
+		};
+		await Promise.all(['a', 'b', 'c', 'd'].map(publisher));
+		const expected = (await history(demo, `${room}/*`)).map((m) => m.seq);
+		assert.equal(expected.length, 4 * (4 * 1 + 4 * 100 + 4 * 7 + 3 * 300));
+		for (const reader of readers) {
+			const got = await reader.nextMessages(expected.length, ms(30000));
+			assert.deepEqual(got.map((m) => JSON.parse(m.data).seq), expected);
+			reader.close();
+		}
+	});
+});

@@ -301,4 +301,19 @@ fixture_int(struct fixture *f, const char *sql)
 	return v;
 }
 
+/* How often the WAL began anew (SQLite's file format, section 4.1). */
+static inline int
+fixture_wal_restarts(const char *wal_path)
+{
+	unsigned char header[16] = {0};
+	FILE *file = fopen(wal_path, "r");
+
+	if (file == NULL)
+		return -1;
+	if (fread(header, sizeof header, 1, file) != 1)
+		header[15] = 0;
+	fclose(file);
+	return header[15];
+}
+
 #endif

@@ -186,7 +186,7 @@ threads_meet_without_loss_or_disorder(void)
 			newest = c->m.seq;
 		}
 		handoff_drop(list);
-		was_cut = !is_whole;
+		was_cut |= !is_whole;
 	}
 	atomic_store(&is_enough, true);
 	pthread_join(thread, NULL);

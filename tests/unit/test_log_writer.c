@@ -692,21 +692,6 @@ channel_that_others_deleted_is_made_again(void)
 	fixture_fini(&f);
 }
 
-/* How often the WAL began anew (SQLite's file format, section 4.1). */
-static int
-wal_restarts(const char *wal_path)
-{
-	unsigned char header[16] = {0};
-	FILE *file = fopen(wal_path, "r");
-
-	if (file == NULL)
-		return -1;
-	if (fread(header, sizeof header, 1, file) != 1)
-		header[15] = 0;
-	fclose(file);
-	return header[15];
-}
-
 static void
 wal_begins_anew_while_messages_keep_coming(void)
 {
@@ -721,9 +706,9 @@ wal_begins_anew_while_messages_keep_coming(void)
 	memset(kilobytes, 'x', sizeof kilobytes);
 	fixture_start(&f);
 	fixture_put(&f, "a", "x");
-	before = wal_restarts(log_change_path(f.log));
+	before = fixture_wal_restarts(log_change_path(f.log));
 	/* at 8 MiB or soon after */
-	while (wal_restarts(log_change_path(f.log)) == before && n++ < 6000)
+	while (fixture_wal_restarts(log_change_path(f.log)) == before && n++ < 6000)
 		CU_ASSERT_EQUAL_FATAL(
 		    fixture_append(&f, &m, &result, 1), RC_OK);
 	CU_ASSERT(n < 6000);

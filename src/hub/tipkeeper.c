@@ -130,6 +130,8 @@ on_timer(uv_timer_t *t)
 		return;
 	}
 	wake_set(k->wake, true);
+	if (k->written.seq == UINT64_MAX && !k->is_writing)
+		write_newest(k); /* the first: nobody is being served yet */
 	on_look(k);
 }
 

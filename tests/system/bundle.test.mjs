@@ -320,8 +320,9 @@ describe('a host with mod_fcgid', LIMIT, () => {
 			(await history(of, channel)).map((m) => m.data);
 		assert.deepEqual(await texts(site), ['here']);
 		assert.deepEqual(await texts(copy), ['there']);
-		const tip = await host.get(copy.place + 'comet-tip');
-		assert.equal(tip.status, 200);
+		await until(async () =>
+			(await host.get(copy.place + 'comet-tip')).status === 200,
+		{ what: 'its tip file' });
 		assert.equal((await get(copy, '/status', {},
 			{ headers: { Accept: 'application/json' } })).json.messages, 1);
 	});

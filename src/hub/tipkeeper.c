@@ -15,7 +15,7 @@
 /* After a wake-up, so that the readers' turn, which begins with the same one,
    is over: to rename the file into place takes as long as to tell a hundred of
    them. */
-#define SOON_MS 10
+#define SOON_MS 5
 
 /* How long a process that serves one request waits for another such. */
 #define ONCE_WAIT_MS 5

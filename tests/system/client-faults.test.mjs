@@ -324,8 +324,8 @@ describe('in mid-life', { concurrency: 8 }, () => {
 			const { site, proxy, tab, channel } = await reading(t,
 				{ options: { transports: [transport] } });
 			await tab.live(transport);
+			proxy.blackhole(); /* an answer on its way would be a sign */
 			await site.context.setOffline(true);
-			proxy.blackhole();
 			await tab.wait('the state offline',
 				(probe) => probe.comet.state === 'offline');
 			await count(demo, channel, 10, 20);

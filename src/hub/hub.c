@@ -165,12 +165,9 @@ on_handed(void *arg)
 	struct hub *h = arg;
 	bool is_whole;
 	struct handed *list = handoff_take(h->handoff, &is_whole);
-	bool is_done = list != NULL && is_whole;
+	bool is_done = list != NULL && is_whole && h->n_readers > 0 &&
+	    deliver_handed(h, list);
 
-	if (h->is_syncing || h->n_readers == 0)
-		is_done = true; /* nobody waits, or it is being read already */
-	else if (is_done)
-		is_done = deliver_handed(h, list);
 	handoff_drop(list);
 	if (!is_done)
 		hub_sync(h);

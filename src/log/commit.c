@@ -5,7 +5,6 @@
 #include "log/connect.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* The group under way. */
@@ -131,13 +130,7 @@ commit_sync(struct commit *c, struct err *e)
 static int
 wake_fd(struct commit *c)
 {
-	struct stat st;
-
-	if (c->wake_fd >= 0 && fstat(c->wake_fd, &st) == 0 &&
-	    st.st_nlink == 0) {
-		close(c->wake_fd);
-		c->wake_fd = -1;
-	}
+	file_drop_removed(&c->wake_fd);
 	if (c->wake_fd < 0) {
 		c->wake_fd = open(log_wake_path(c->log),
 		    O_WRONLY | O_CREAT | O_CLOEXEC, 0600);

@@ -328,6 +328,17 @@ file_note_boot(int wake_fd)
 }
 
 void
+file_drop_removed(int *fd)
+{
+	struct stat st;
+
+	if (*fd < 0 || fstat(*fd, &st) != 0 || st.st_nlink > 0)
+		return;
+	close(*fd);
+	*fd = -1;
+}
+
+void
 file_remove_neighbours(const char *path)
 {
 	static const char *const suffix[] = {"-wal", "-shm", "-journal"};

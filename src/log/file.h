@@ -98,6 +98,9 @@ void file_write_mark(int wake_fd, uint64_t seq, uint32_t epoch);
 bool file_has_boot(int wake_fd);
 void file_note_boot(int wake_fd);
 
+/* Closes *fd, and sets it to -1, if someone has removed its file. */
+void file_drop_removed(int *fd);
+
 /* Makes an empty file, mode 0600, without what a former one at this path
    has left beside it.  RC_LOG. */
 enum rc file_create(const char *path, struct err *e) MUST_CHECK;

@@ -133,12 +133,8 @@ bool
 log_told(struct log_reader *r, struct log_tip *tip)
 {
 	struct file_mark mark;
-	struct stat st;
 
-	if (r->wake_fd >= 0 && fstat(r->wake_fd, &st) == 0 && st.st_nlink == 0) {
-		close(r->wake_fd); /* someone removed it */
-		r->wake_fd = -1;
-	}
+	file_drop_removed(&r->wake_fd);
 	if (r->wake_fd < 0)
 		r->wake_fd = open(log_wake_path(r->log), O_RDONLY | O_CLOEXEC);
 	if (r->wake_fd < 0 || !file_read_mark(r->wake_fd, &mark))

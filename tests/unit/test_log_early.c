@@ -131,37 +131,34 @@ put(struct fixture *f, const char *data, const char *id)
 	return rc == RC_OK ? waiting_end(&w) : rc;
 }
 
-static void
-readers_have_it_before_the_disk_and_publishers_are_answered_after(void)
+/* What happens when one message is stored. */
+static const char *
+order_with(enum log_durability durability)
 {
 	struct fixture f;
 
-	start(&f, LOG_FULL);
+	start(&f, durability);
 	CU_ASSERT_EQUAL(put(&f, "2", NULL), RC_OK);
-	CU_ASSERT_STRING_EQUAL(order, "cSa");
 	end(&f);
+	return order;
+}
+
+static void
+readers_have_it_before_the_disk_and_publishers_are_answered_after(void)
+{
+	CU_ASSERT_STRING_EQUAL(order_with(LOG_FULL), "cSa");
 }
 
 static void
 with_strict_the_disk_has_it_before_anybody(void)
 {
-	struct fixture f;
-
-	start(&f, LOG_STRICT);
-	CU_ASSERT_EQUAL(put(&f, "2", NULL), RC_OK);
-	CU_ASSERT_STRING_EQUAL(order, "Sca");
-	end(&f);
+	CU_ASSERT_STRING_EQUAL(order_with(LOG_STRICT), "Sca");
 }
 
 static void
 with_normal_nobody_waits_for_the_disk(void)
 {
-	struct fixture f;
-
-	start(&f, LOG_NORMAL);
-	CU_ASSERT_EQUAL(put(&f, "2", NULL), RC_OK);
-	CU_ASSERT_STRING_EQUAL(order, "ca");
-	end(&f);
+	CU_ASSERT_STRING_EQUAL(order_with(LOG_NORMAL), "ca");
 }
 
 /* The first may have been stored by a process that was killed before the disk

@@ -15,13 +15,26 @@ struct store {
 	size_t n_idle;
 };
 
+enum log_durability
+store_durability(const struct options *o)
+{
+	switch (o->durability) {
+	case OPTIONS_STRICT:
+		return LOG_STRICT;
+	case OPTIONS_NORMAL:
+		return LOG_NORMAL;
+	case OPTIONS_FULL:
+		break;
+	}
+	return LOG_FULL;
+}
+
 static enum rc
 open_log(struct store *s, const struct options *o, struct err *e)
 {
 	struct log_options lo = {
 	    .path = o->log,
-	    .durability = o->durability == OPTIONS_STRICT ? LOG_STRICT :
-	    o->durability == OPTIONS_FULL ? LOG_FULL : LOG_NORMAL,
+	    .durability = store_durability(o),
 	    .journal = o->journal == OPTIONS_AUTO ? LOG_AUTO :
 	    o->journal == OPTIONS_WAL ? LOG_WAL : LOG_ROLLBACK,
 	    .busy_ms = (uint32_t)o->busy_wait_ms,
@@ -112,6 +125,20 @@ struct log *
 store_log(struct store *s)
 {
 	return s->log;
+}
+
+enum rc
+store_fitness(struct store *s, struct slice web_root, struct log_fitness *f,
+    struct err *e)
+{
+	struct log_reader *r;
+	enum rc rc = store_borrow(s, &r, e);
+
+	if (rc != RC_OK)
+		return rc;
+	rc = log_fitness(r, web_root, f, e);
+	store_return(s, r);
+	return rc;
 }
 
 enum rc

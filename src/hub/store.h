@@ -6,6 +6,7 @@
 #define COMETLOG_HUB_STORE_H
 
 #include "base/options.h"
+#include "log/fitness.h"
 #include "log/log.h"
 #include "log/reader.h"
 #include "log/writer.h"
@@ -31,6 +32,13 @@ void store_finish(struct store *s);
 void store_close(struct store *s);
 
 struct log *store_log(struct store *s);
+
+/* Any thread; as log_fitness. */
+enum rc store_fitness(struct store *s, struct slice web_root,
+    struct log_fitness *f, struct err *e) MUST_CHECK;
+
+/* What the option means to the log. */
+enum log_durability store_durability(const struct options *o);
 
 /* Any thread; as log_append: RC_BUSY when the queue is full. */
 enum rc store_append(struct store *s, struct append *a,

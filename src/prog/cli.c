@@ -1,5 +1,6 @@
 #include "prog/cli.h"
 
+#include "hub/store.h"
 #include "prog/settings.h"
 
 #include <errno.h>
@@ -108,8 +109,7 @@ cli_open_log(const struct options *o, bool must_exist, struct log **l,
 {
 	struct log_options lo = {
 	    .path = o->log,
-	    .durability = o->durability == OPTIONS_STRICT ? LOG_STRICT :
-	    o->durability == OPTIONS_FULL ? LOG_FULL : LOG_NORMAL,
+	    .durability = store_durability(o),
 	    .journal = journal_of(o),
 	    .busy_ms = o->busy_wait_ms,
 	    .dedupe_ms = (uint64_t)o->dedupe_window_s * 1000,

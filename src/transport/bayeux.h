@@ -15,7 +15,6 @@
 #define COMETLOG_TRANSPORT_BAYEUX_H
 
 #include "hub/slots.h"
-#include "log/session.h"
 #include "transport/server.h"
 #include "wire/bayeux.h"
 

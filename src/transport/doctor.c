@@ -7,7 +7,6 @@
 
 #include "base/clock.h"
 #include "base/utf8.h"
-#include "log/fitness.h"
 #include "transport/answer.h"
 #include "transport/probe.h"
 #include "wire/http.h"
@@ -125,15 +124,10 @@ static void
 serve_facts(struct server *s, struct request *rq)
 {
 	struct log_fitness f;
-	struct log_reader *r;
 	struct err e;
 	struct buf b;
-	enum rc rc = store_borrow(s->store, &r, &e);
+	enum rc rc = store_fitness(s->store, rq->web_root, &f, &e);
 
-	if (rc == RC_OK) {
-		rc = log_fitness(r, rq->web_root, &f, &e);
-		store_return(s->store, r);
-	}
 	if (rc != RC_OK) {
 		answer_problem(s, rq, rc, e.text);
 		return;

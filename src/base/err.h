@@ -35,10 +35,12 @@ enum rc {
 #undef X
 };
 
+#define ERR_TEXT_BYTES 256
+
 /* The text of the latest failure; text[0] is 0 while there was none. */
 struct err {
 	enum rc rc;
-	char text[256];
+	char text[ERR_TEXT_BYTES];
 };
 
 /* Forms the text (cut at the end of e->text) and returns rc.  e may be NULL. */
@@ -49,5 +51,11 @@ enum rc err_set(struct err *e, enum rc rc, const char *fmt, ...)
 const char *rc_name(enum rc rc);
 const char *rc_text(enum rc rc);
 int rc_http_status(enum rc rc);
+
+/* What a stranger is told of a failure: text, but where things lie on this host
+   (statuses from 500 on) is left out: "/srv/x/cometlog.db: no room" becomes
+   "cometlog.db: no room".  room: where the shorter text is formed; it is cut at
+   its end. */
+const char *rc_told(enum rc rc, const char *text, char room[ERR_TEXT_BYTES]);
 
 #endif

@@ -163,7 +163,8 @@ open_answer(struct reader *r, const struct hub_reader *spec)
 	buf_fini(&b);
 }
 
-/* A reader of nothing yet, in the hub's list.  Takes outlet and what. */
+/* A reader of nothing yet, in the hub's list.  Takes what and place, and the outlet if
+   it is not NULL. */
 static struct reader *
 make_reader(struct hub *h, struct hub_reader *spec)
 {
@@ -172,7 +173,6 @@ make_reader(struct hub *h, struct hub_reader *spec)
 	if (r == NULL || uv_poll_init(h->loop, &r->poll, spec->outlet.fd) != 0) {
 		free(r);
 		pattern_set_fini(&spec->what);
-		outlet_close(&spec->outlet);
 		hub_unclaim(h, spec->place);
 		return NULL;
 	}
@@ -206,7 +206,6 @@ set_form(struct hub *h, struct reader *r)
 {
 	struct err e;
 
-	r->how.epoch = h->epoch;
 	if (r->how.form != FORM_WS_DEFLATE)
 		return RC_OK;
 	if (h->deflater == NULL &&
@@ -234,59 +233,81 @@ set_start(struct hub *h, struct reader *r, const struct hub_reader *spec)
 	r->interest.base = r->after;
 }
 
-/* A reader that stands where it begins; NULL: it failed, and is closed. */
+/* Joins its channels; finds out where the log is, if nobody else is held. */
+static enum rc
+settle(struct hub *h, struct reader *r, const struct hub_reader *spec,
+    bool is_first, struct err *e)
+{
+	enum rc rc;
+
+	if (copy_spec(r, spec) != RC_OK || reader_join(r) != RC_OK ||
+	    set_form(h, r) != RC_OK)
+		return err_set(e, RC_NOMEM, "out of memory");
+	if (is_first && (rc = hub_wake_up(h, e)) != RC_OK)
+		return rc;
+	r->how.epoch = h->epoch;
+	if (!is_first)
+		hub_sync(h);
+	return RC_OK;
+}
+
+/* A reader that stands where it begins; NULL: it failed, and spec has the outlet. */
 static struct reader *
-start_reader(struct hub *h, struct hub_reader *spec)
+start_reader(struct hub *h, struct hub_reader *spec, struct err *e)
 {
 	bool is_first = h->n_readers == 0;
 	struct reader *r = make_reader(h, spec);
-	struct err e;
 
-	if (r == NULL)
-		return NULL;
-	r->how.callback.n = spec->how.callback.n;
-	if (copy_spec(r, spec) != RC_OK || reader_join(r) != RC_OK ||
-	    (is_first && hub_wake_up(h, &e) != RC_OK) ||
-	    set_form(h, r) != RC_OK) {
-		reader_close(r);
+	if (r == NULL) {
+		err_set(e, RC_NOMEM, "out of memory");
 		return NULL;
 	}
-	if (!is_first)
-		hub_sync(h);
+	r->how.callback.n = spec->how.callback.n;
+	if (settle(h, r, spec, is_first, e) != RC_OK) {
+		spec->outlet = reader_retire(r);
+		return NULL;
+	}
 	set_start(h, r, spec);
 	hub_set_timer(r);
 	reader_watch(r, false);
 	return r;
 }
 
-void
-hub_hold(struct hub *h, struct hub_reader *spec)
+enum rc
+hub_hold(struct hub *h, struct hub_reader *spec, struct err *e)
 {
-	struct reader *r = start_reader(h, spec);
-
-	if (r != NULL && !r->is_answer)
-		open_answer(r, spec);
-	if (r != NULL && r->state != READER_ENDED)
-		hub_feed(r);
-}
-
-struct reader *
-hub_attach(struct hub *h, struct hub_reader *spec,
-    const struct hub_client *client, void *arg)
-{
-	struct reader *r = start_reader(h, spec);
+	struct reader *r = start_reader(h, spec, e);
 
 	if (r == NULL)
-		return NULL;
+		return e->rc;
+	if (!r->is_answer)
+		open_answer(r, spec);
+	if (r->state != READER_ENDED)
+		hub_feed(r);
+	return RC_OK;
+}
+
+enum rc
+hub_attach(struct hub *h, struct hub_reader *spec,
+    const struct hub_client *client, void *arg, struct reader **out,
+    struct err *e)
+{
+	struct reader *r = *out = start_reader(h, spec, e);
+
+	if (r == NULL)
+		return e->rc;
 	open_answer(r, spec);
-	if (r->state == READER_ENDED)
-		return NULL;
+	if (r->state == READER_ENDED) {
+		*out = NULL;
+		spec->outlet.fd = -1;
+		return err_set(e, RC_GONE, "the client has left");
+	}
 	r->client = client;
 	r->client_arg = arg;
 	hub_set_timer(r);
 	if (r->state == READER_BLOCKED)
 		reader_watch(r, true); /* there is room: the loop feeds it soon */
-	return r;
+	return RC_OK;
 }
 
 void

@@ -46,9 +46,11 @@ struct hub_reader {
 	uint32_t place;                 /* hub_claim's; taken */
 };
 
-/* Makes it a held answer.  Takes outlet and what, also on failure: then the
-   connection is closed. */
-void hub_hold(struct hub *h, struct hub_reader *spec);
+/* Makes it a held answer.  Takes outlet, what and place; where it fails, spec has the
+   outlet again, to be answered and closed.  RC_LOG, RC_BUSY: the log can't be read;
+   RC_NOMEM. */
+enum rc hub_hold(struct hub *h, struct hub_reader *spec, struct err *e)
+    MUST_CHECK;
 
 /*
  * A held connection whose other side also speaks: a WebSocket.  The functions
@@ -104,9 +106,11 @@ uint64_t hub_newest(const struct hub *h, uint32_t *epoch);
 void hub_on_sync(struct hub *h, void (*fn)(void *arg), void *arg);
 
 /* As hub_hold, with what possibly empty: then the opening is the head alone.
-   NULL: it failed, outlet is closed, gone isn't called.  client is borrowed until gone or hub_release. */
-struct reader *hub_attach(struct hub *h, struct hub_reader *spec,
-    const struct hub_client *client, void *arg);
+   gone isn't called where it fails.  RC_GONE too: the head could not be sent, and
+   the outlet is closed.  client is borrowed until gone or hub_release. */
+enum rc hub_attach(struct hub *h, struct hub_reader *spec,
+    const struct hub_client *client, void *arg, struct reader **out,
+    struct err *e) MUST_CHECK;
 
 /* Sends bytes, whole frames, now or on the next message border: nothing of it is
    lost while the connection lives.  The caller bounds what waits by asking

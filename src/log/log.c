@@ -11,6 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Beyond busy_ms: what another process needs to make a log, or to bring it up to date. */
+#define ESTABLISH_MS 20000
+
 struct log {
 	struct log_options o;
 	char *path, *wake_path, *wal_path;
@@ -379,7 +382,7 @@ establish(struct log *l, struct err *e)
 	enum rc rc;
 	int fd;
 
-	rc = file_lock(l->wake_path, l->o.busy_ms, &fd, e);
+	rc = file_lock(l->wake_path, l->o.busy_ms + ESTABLISH_MS, &fd, e);
 	if (rc != RC_OK)
 		return rc;
 	rc = establish_locked(l, fd, e);

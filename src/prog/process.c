@@ -11,6 +11,9 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
+/* What was stored past a stop's deadline: so long for its answers to leave. */
+#define LATE_MS 200
+
 static void
 run_tasks(void *arg)
 {
@@ -44,10 +47,19 @@ on_committed(void *arg, const struct append *list)
 		hub_committed(s->hub, list);
 }
 
+/* What the disk still writes is waited for in any case: answered in the ordinary way,
+   its connections end as others do. */
 static void
 on_deadline(uv_timer_t *t)
 {
-	uv_stop(t->loop);
+	struct process *p = t->data;
+	bool is_writing = atomic_load(&p->server.publishing) > 0;
+
+	if (!is_writing && !p->is_late)
+		uv_stop(t->loop);
+	else
+		uv_timer_start(t, on_deadline, LATE_MS, 0);
+	p->is_late = is_writing;
 }
 
 /* Looked at after each turn of the loop: is there anything left to wait for? */
@@ -143,7 +155,7 @@ process_open(struct process *p, const struct options *o,
 	pthread_mutex_init(&s->lock, NULL);
 	uv_check_init(&p->loop, &p->check);
 	uv_timer_init(&p->loop, &p->deadline);
-	p->check.data = p;
+	p->check.data = p->deadline.data = p;
 	watch_signals(p);
 	process_set_policy(SCHED_BATCH);
 	if ((rc = store_open(&s->store, o, on_committed, s, e)) != RC_OK ||

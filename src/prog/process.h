@@ -16,6 +16,7 @@ struct process {
 	void (*stop)(struct process *p);        /* called once: begin to end */
 	bool (*is_over)(struct process *p);     /* after stop: nothing is under way */
 	bool is_stopping;
+	bool is_late;           /* the deadline is over, messages were being written */
 };
 
 /*
@@ -35,7 +36,8 @@ enum rc process_open(struct process *p, const struct options *o,
  */
 void process_set_policy(int policy);
 
-/* From p->stop: uv_run returns when p->is_over, and at the latest after ms. */
+/* From p->stop: uv_run returns when p->is_over, and at the latest after ms, or when
+   what is being stored then is stored and answered. */
 void process_end_within(struct process *p, uint64_t ms);
 
 /* Runs what other threads posted to the loop last. */

@@ -1,13 +1,13 @@
 #include "transport/answer.h"
 
 #include "base/clock.h"
+#include "base/diag.h"
 #include "wire/http.h"
 
 #include <stdio.h>
-#include <string.h>
 
-/* As much as an error has. */
-#define DETAIL_BYTES 256
+#define PROBLEM_TYPE "application/problem+json"
+#define EXTRA_BYTES 64
 
 void
 answer_add_cors(struct buf *b, const struct request *rq)
@@ -84,31 +84,21 @@ answer_status(struct server *s, struct request *rq, int status,
 		    memory_order_relaxed);
 	buf_init(&body, 0);
 	http_add_problem(&body, status, slice_of(detail));
-	answer_send(s, rq, status, "application/problem+json", extra,
+	answer_send(s, rq, status, PROBLEM_TYPE, extra,
 	    buf_slice(&body));
 	buf_fini(&body);
 }
 
-/* "/srv/x/cometlog.db: no room" becomes "cometlog.db: no room": where things lie is
-   nothing for strangers. */
+/* Header lines, and the seconds to wait where another try helps. */
 static void
-hide_folders(char *text)
+put_extra(char *to, size_t n, int status)
 {
-	char *from = text, *to = text, *name, *c;
-
-	while (*from != 0) {
-		if (*from != '/' || (from > text && from[-1] != ' ' &&
-		    from[-1] != '(' && from[-1] != '"')) {
-			*to++ = *from++;
-			continue;
-		}
-		for (name = c = from; *c != 0 && strchr(" :,;)\"", *c) == NULL;
-		    c++)
-			if (*c == '/')
-				name = c + 1;
-		from = name > from ? name : from + 1;
-	}
-	*to = 0;
+	if (status == 429 || status == 503)
+		snprintf(to, n,
+		    "Cache-Control: no-store\r\nRetry-After: %u\r\n",
+		    1 + (unsigned)(clock_random() % 3));
+	else
+		snprintf(to, n, "Cache-Control: no-store\r\n");
 }
 
 void
@@ -116,17 +106,31 @@ answer_problem(struct server *s, struct request *rq, enum rc rc,
     const char *detail)
 {
 	int status = rc_http_status(rc);
-	char hidden[DETAIL_BYTES];
-	char extra[64] = "Cache-Control: no-store\r\n";
+	char room[ERR_TEXT_BYTES], extra[EXTRA_BYTES];
 
-	if (status == 429 || status == 503)
-		snprintf(extra, sizeof extra,
-		    "Cache-Control: no-store\r\nRetry-After: %u\r\n",
-		    1 + (unsigned)(clock_random() % 3));
-	if (status >= 500) {
-		snprintf(hidden, sizeof hidden, "%s", detail);
-		hide_folders(hidden);
-		detail = hidden;
-	}
-	answer_status(s, rq, status, extra, detail);
+	put_extra(extra, sizeof extra, status);
+	answer_status(s, rq, status, extra, rc_told(rc, detail, room));
+}
+
+void
+answer_unheld(struct server *s, struct outlet o, const struct err *e)
+{
+	int status = rc_http_status(e->rc);
+	char room[ERR_TEXT_BYTES], extra[EXTRA_BYTES];
+	struct buf body, content;
+
+	diag(DIAG_WARN, "an answer couldn't be held: %s", e->text);
+	atomic_fetch_add_explicit(&s->count.refused, 1, memory_order_relaxed);
+	put_extra(extra, sizeof extra, status);
+	buf_init(&body, 0);
+	buf_init(&content, 0);
+	http_add_problem(&body, status, slice_of(rc_told(e->rc, e->text, room)));
+	http_add_head(&content, status, PROBLEM_TYPE, extra, body.n);
+	buf_add_slice(&content, buf_slice(&body));
+	if (body.rc == RC_OK && content.rc == RC_OK)
+		answer_bytes(s, o, buf_slice(&content));
+	else
+		outlet_close(&o);
+	buf_fini(&body);
+	buf_fini(&content);
 }

@@ -2,6 +2,7 @@
 #include "transport/technique.h"
 
 #include "transport/answer.h"
+#include "base/diag.h"
 #include "transport/bayeux.h"
 #include "wire/http.h"
 
@@ -190,12 +191,11 @@ on_hold(struct bayeux_wait *w)
 		hub_unclaim(s->hub, spec.place);
 		return false;
 	}
-	w->reader = hub_attach(s->hub, &spec, &listener, w);
-	if (w->reader == NULL) {
-		held_free(h);
-		w->is_left = true;
-	}
-	return true;
+	if (hub_attach(s->hub, &spec, &listener, w, &w->reader, &e) == RC_OK)
+		return true;
+	diag(DIAG_WARN, "a connect couldn't be held: %s", e.text);
+	h->outlet = spec.outlet;
+	return false;
 }
 
 static void

@@ -1,5 +1,6 @@
 #include "transport/server.h"
 
+#include "transport/answer.h"
 #include "transport/arrivals.h"
 #include "wire/http.h"
 
@@ -61,8 +62,10 @@ static void
 run_hold(struct server *s, struct task *t)
 {
 	struct hold *h = (struct hold *)t;
+	struct err e;
 
-	hub_hold(s->hub, &h->reader);
+	if (hub_hold(s->hub, &h->reader, &e) != RC_OK)
+		answer_unheld(s, h->reader.outlet, &e);
 	free(h);
 }
 

@@ -466,13 +466,12 @@ make(struct ws *w, const struct ws_start *start)
 	return c;
 }
 
-void
-ws_start(struct ws *w, struct ws_start *start)
+enum rc
+ws_start(struct ws *w, struct ws_start *start, struct err *e)
 {
-	struct outlet o = {.fd = start->fd, .is_socket = true};
 	struct ws_connection *c = make(w, start);
 	struct hub_reader spec = {
-	    .outlet = o,
+	    .outlet = {.fd = start->fd, .is_socket = true},
 	    .what = start->what,
 	    .how = {.form = start->has_deflate ? FORM_WS_DEFLATE : FORM_WS,
 	    .epoch = start->epoch, .window_bits = start->window_bits},
@@ -486,18 +485,18 @@ ws_start(struct ws *w, struct ws_start *start)
 	    .is_listener = start->is_bayeux,
 	    .place = start->place,
 	};
+	enum rc rc;
 
 	if (c == NULL) {
 		pattern_set_fini(&start->what);
-		outlet_close(&o);
 		hub_unclaim(w->server->hub, start->place);
-		return;
+		return err_set(e, RC_NOMEM, "out of memory");
 	}
-	c->reader = hub_attach(w->server->hub, &spec, start->is_bayeux ?
-	    &w->bayeux_client : &w->client, c);
-	if (c->reader == NULL) {
+	rc = hub_attach(w->server->hub, &spec, start->is_bayeux ?
+	    &w->bayeux_client : &w->client, c, &c->reader, e);
+	if (rc != RC_OK) {
 		connection_free(c);
-		return;
+		return rc;
 	}
 	c->next = w->list;
 	c->link = &w->list;
@@ -509,4 +508,5 @@ ws_start(struct ws *w, struct ws_start *start)
 		ws_leave(c, WS_GOING_AWAY, "the server stops");
 	else if (start->early.n > 0)
 		take(c, start->early);
+	return RC_OK;
 }

@@ -85,7 +85,7 @@ ws_retry_s(int status)
 
 /* What a handshake agreed on, and what was asked for with it. */
 struct ws_start {
-	int fd;                         /* taken */
+	int fd;
 	const char *client;             /* copied; may be NULL */
 	bool is_echo, is_bayeux, has_deflate;
 	struct slice cookie;            /* is_bayeux: the header field; borrowed */
@@ -99,8 +99,9 @@ struct ws_start {
 	uint32_t epoch;
 };
 
-/* Makes it a connection.  Takes fd and what in any case. */
-void ws_start(struct ws *w, struct ws_start *start);
+/* Makes it a connection.  Takes what and place, and fd where it succeeds, or with
+   RC_GONE: the client has left.  As hub_attach. */
+enum rc ws_start(struct ws *w, struct ws_start *start, struct err *e) MUST_CHECK;
 
 /* Says a Close and ends the connection, once its publishes are answered. */
 void ws_leave(struct ws_connection *c, uint16_t status, const char *reason);

@@ -81,12 +81,10 @@ opening_end(struct opening *o)
 
 /* Says these bytes and ends the connection. */
 static void
-say_and_end(struct opening *o, struct buf *b)
+say_and_close(struct server *s, int fd, struct buf *b)
 {
-	struct server *s = o->all->ws->server;
-	struct outlet outlet = {.fd = o->fd, .is_socket = true};
+	struct outlet outlet = {.fd = fd, .is_socket = true};
 
-	opening_end(o);
 	if (b->rc == RC_OK)
 		outbox_linger(s->box, outlet, buf_slice(b),
 		    s->options->ws_close_wait_ms);
@@ -96,15 +94,50 @@ say_and_end(struct opening *o, struct buf *b)
 }
 
 static void
+say_and_end(struct opening *o, struct buf *b)
+{
+	int fd = o->fd;
+
+	opening_end(o); /* lives until the loop's next turn */
+	say_and_close(o->all->ws->server, fd, b);
+}
+
+static void
+add_refusal(struct server *s, struct buf *b, int status, const char *detail)
+{
+	atomic_fetch_add_explicit(&s->count.refused, 1, memory_order_relaxed);
+	buf_init(b, 0);
+	wsopen_add_refusal(b, status, slice_of(detail), ws_retry_s(status));
+}
+
+static void
 refuse(struct opening *o, int status, const char *detail)
 {
 	struct buf b;
 
-	atomic_fetch_add_explicit(&o->all->ws->server->count.refused, 1,
-	    memory_order_relaxed);
-	buf_init(&b, 0);
-	wsopen_add_refusal(&b, status, slice_of(detail), ws_retry_s(status));
+	add_refusal(o->all->ws->server, &b, status, detail);
 	say_and_end(o, &b);
+}
+
+static void
+refuse_rc(struct opening *o, enum rc rc, const char *why)
+{
+	char room[ERR_TEXT_BYTES];
+
+	refuse(o, rc_http_status(rc), rc_told(rc, why, room));
+}
+
+/* The handshake is over, and yet there is no connection. */
+static void
+refuse_late(struct server *s, int fd, const struct err *e)
+{
+	char room[ERR_TEXT_BYTES];
+	struct buf b;
+
+	diag(DIAG_WARN, "a WebSocket couldn't be opened: %s", e->text);
+	add_refusal(s, &b, rc_http_status(e->rc),
+	    rc_told(e->rc, e->text, room));
+	say_and_close(s, fd, &b);
 }
 
 /* The handshake is fine, but there is no place: browsers' scripts can see a
@@ -195,6 +228,8 @@ hand_over(struct opening *o)
 	struct slice all = buf_slice(&o->head);
 	char client[INET6_ADDRSTRLEN + 1];
 	struct buf answer;
+	struct err e = {RC_NOMEM, "out of memory"};
+	enum rc rc;
 
 	if (has_start) {
 		start.after = o->page.after;
@@ -216,13 +251,15 @@ hand_over(struct opening *o)
 	wsopen_add_accept(&answer, &o->asked);
 	start.head = buf_slice(&answer);
 	opening_end(o); /* o itself lives until the loop's next turn */
-	if (answer.rc == RC_OK) {
-		ws_start(w, &start);
+	rc = answer.rc;
+	if (rc == RC_OK) {
+		rc = ws_start(w, &start, &e);
 	} else {
 		pattern_set_fini(&start.what);
-		close(start.fd);
 		hub_unclaim(w->server->hub, o->place);
 	}
+	if (rc != RC_OK && rc != RC_GONE)
+		refuse_late(w->server, start.fd, &e);
 	buf_fini(&answer);
 }
 
@@ -250,7 +287,7 @@ looked_up(uv_work_t *work, int status)
 		return;
 	}
 	hub_unclaim(s->hub, o->place);
-	refuse(o, rc_http_status(o->rc), o->err.text);
+	refuse_rc(o, o->rc, o->err.text);
 }
 
 /* channel=, since=, last= of the URL. */
@@ -304,7 +341,7 @@ open_subscribed(struct opening *o)
 	if (!is_welcome(o))
 		return;
 	if ((rc = parse_query(o, &e)) != RC_OK) {
-		refuse(o, rc_http_status(rc), e.text);
+		refuse_rc(o, rc, e.text);
 		return;
 	}
 	if (!claim(o)) {
@@ -508,6 +545,15 @@ wsaccept_new(struct wsaccept **out, struct ws *w, int fd, struct err *e)
 	return RC_OK;
 }
 
+/* Has the client said anything yet? */
+static bool
+has_begun(const struct opening *o)
+{
+	char c;
+
+	return o->head.n > 0 || recv(o->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 void
 wsaccept_stop(struct wsaccept *a)
 {
@@ -522,8 +568,12 @@ wsaccept_stop(struct wsaccept *a)
 		next = o->next;
 		if (o->due_ms == UINT64_MAX)
 			continue;
-		opening_end(o);
-		close(o->fd);
+		if (has_begun(o)) {
+			refuse(o, 503, "The server stops. Come back soon.");
+		} else {
+			opening_end(o);
+			close(o->fd);
+		}
 	}
 }
 

@@ -15,7 +15,7 @@ struct wsaccept;
 enum rc wsaccept_new(struct wsaccept **out, struct ws *w, int fd,
     struct err *e) MUST_CHECK;
 
-/* Accepts no more; drops handshakes that are under way, but for those whose
+/* Accepts no more; handshakes that are under way get 503, but for those whose
    beginning is being looked up. */
 void wsaccept_stop(struct wsaccept *a);
 

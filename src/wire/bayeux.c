@@ -112,7 +112,10 @@ void
 bayeux_fail_rc(
     struct bayeux_error *error, enum rc rc, struct slice args, const char *text)
 {
-	bayeux_fail(error, (unsigned)rc_http_status(rc), args, "%s", text);
+	char room[ERR_TEXT_BYTES];
+
+	bayeux_fail(error, (unsigned)rc_http_status(rc), args, "%s",
+	    rc_told(rc, text, room));
 }
 
 void

@@ -287,6 +287,7 @@ wsop_add_error(struct buf *b, struct slice ref, enum rc rc, const char *detail,
 {
 	int status = rc_http_status(rc);
 	size_t start = begin_frame(b);
+	char room[ERR_TEXT_BYTES];
 
 	ADD(b, "{\"op\":\"error\"");
 	add_ref(b, ref);
@@ -294,7 +295,7 @@ wsop_add_error(struct buf *b, struct slice ref, enum rc rc, const char *detail,
 	buf_add_uint(b, (uint64_t)status);
 	ADD(b, ",\"title\":");
 	json_add_string(b, slice_of(http_reason(status)), false);
-	add_detail(b, detail);
+	add_detail(b, rc_told(rc, detail, room));
 	if (status == 429 || status == 503) {
 		ADD(b, ",\"retry\":");
 		buf_add_uint(b, retry_s);

@@ -635,7 +635,7 @@ describe('the WebSocket', { timeout: ms(180000) }, () => {
 			const asked = numbers(0, 500).map((data) =>
 				writer.publish(channel, data));
 			await writer.close();
-			const told = (await Promise.allSettled(asked))
+			const told = (await answered)
 				.filter((one) => one.status === 'fulfilled');
 			const stored = dataOf(await until(async () => {
 				const all = await history(demo, channel);
@@ -998,6 +998,7 @@ describe('a daemon that ends', { timeout: ms(120000) }, () => {
 			const writer = await open();
 			const asked = numbers(0, 300).map((data) =>
 				writer.publish(channel, data));
+			const answered = Promise.allSettled(asked);
 			await asked[0];
 			const pid = demo.signal('wsd', 'SIGTERM');
 			for (const reader of [...readers, writer]) {
@@ -1429,6 +1430,33 @@ describe('bounds', { timeout: ms(120000) }, () => {
 		assert.deepEqual(dataOf(await writer.messages(2)), [1, 3]);
 	});
 
+	withDaemon('a log that can\'t be read is 503, without telling where it ' +
+		'lies, until it can be read', {}, async (ws, daemon) => {
+		const aside = `${daemon.log}-aside`;
+		fs.renameSync(daemon.log, aside);
+		fs.writeFileSync(daemon.log, 'no database '.repeat(1000));
+		for (const target of ['/ws', '/ws?channel=a',
+			'/ws?channel=a&since=0', '/bayeux']) {
+			const answer = await refused(daemon.where, target);
+			assert.equal(answer.status, 503, target);
+			assert.equal(answer.json.status, 503);
+			assert.match(answer.json.detail, /log\.db/);
+			assert.ok(!answer.text.includes(daemon.folder), answer.text);
+			assert.ok(answer.headers['retry-after'] >= 1);
+		}
+		await until(() => daemon.job.stderr.includes(daemon.log),
+			{ what: 'a word for the operator' });
+		fs.renameSync(aside, daemon.log);
+		const one = await ws('/ws?channel=a');
+		assert.equal((await one.next()).op, 'ok');
+		await one.publish('a', 1);
+		fs.renameSync(daemon.log, aside);
+		fs.writeFileSync(daemon.log, 'no database '.repeat(1000));
+		const answer = await one.ask({ op: 'publish', channel: 'a', data: 2 });
+		isProblem(answer, 503);
+		assert.ok(!answer.detail.includes(daemon.folder), answer.detail);
+	});
+
 	withDaemon('openings that never end keep nobody out for long',
 		{ 'max-arriving': 16, 'request-wait': 300 }, async (ws, daemon) => {
 			const early = await ws('/ws?channel=a');
@@ -1486,6 +1514,42 @@ describe('bounds', { timeout: ms(120000) }, () => {
 		assert.ok(times.at(-1) - times[0] > n / 4,
 			`${times.at(-1) - times[0]} ms for ${n}`);
 	});
+
+	withDaemon('a stop answers openings that have begun with 503', {},
+		async (ws, daemon) => {
+			const begun = new Socket(daemon.where);
+			begun.send(opening('/ws').slice(0, -2));
+			const silent = new Socket(daemon.where);
+			await ws(); /* so both were accepted */
+			daemon.job.child.kill('SIGTERM');
+			await within(begun.opened, 20000, 'an answer');
+			assert.equal(begun.status, 503);
+			assert.ok(begun.headers['retry-after'] >= 1);
+			await within(silent.ended, 20000, 'its end');
+			assert.equal(silent.status, undefined);
+			begun.leave();
+			silent.leave();
+			assert.deepEqual(await within(daemon.job.done, 20000),
+				{ code: 0, signal: null });
+		});
+
+	withDaemon('a stop waits for what is being stored, then closes with 1001',
+		{ 'busy-wait': 30000 }, async (ws, daemon) => {
+			const writer = await ws();
+			const shell = run('sqlite3', [daemon.log], { input: null });
+			shell.child.stdin.write('BEGIN IMMEDIATE; SELECT \'locked\';\n');
+			await until(() => shell.stdout.includes('locked'));
+			const asked = writer.publish('a', 1);
+			await writer.ask({ op: 'ping' });
+			daemon.job.child.kill('SIGTERM');
+			await new Promise((done) => setTimeout(done, 1500)); /* its usual
+				patience is over */
+			shell.child.stdin.end('COMMIT;\n');
+			assert.equal((await asked).op, 'ok');
+			assert.equal(await closed(writer), 1001);
+			assert.deepEqual(await within(daemon.job.done, 20000),
+				{ code: 0, signal: null });
+		});
 
 	withDaemon('two daemons share a socket, and the death of one leaves the ' +
 		'others\' clients alone', {}, async (ws, daemon) => {

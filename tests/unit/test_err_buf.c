@@ -36,6 +36,29 @@ nobody_need_want_the_text(void)
 }
 
 static void
+strangers_are_not_told_where_things_lie(void)
+{
+	static const char *const pairs[][2] = {
+	    {"/srv/x/cometlog.db: no room (13)", "cometlog.db: no room (13)"},
+	    {"can't open \"/home/a/b.db\" (/home/a)", "can't open \"b.db\" (a)"},
+	    {"socket /run/a/b.sock, in use", "socket b.sock, in use"},
+	    {"read/write failed; 1/2", "read/write failed; 1/2"},
+	    {"/", ""},
+	    {"", ""},
+	};
+	char room[ERR_TEXT_BYTES], text[600];
+
+	for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++)
+		CU_ASSERT_STRING_EQUAL(
+		    rc_told(RC_LOG, pairs[i][0], room), pairs[i][1]);
+	CU_ASSERT_STRING_EQUAL(
+	    rc_told(RC_BAD, "a /path of theirs", room), "a /path of theirs");
+	memset(text, '/', sizeof text - 1);
+	text[sizeof text - 1] = 0;
+	CU_ASSERT(strlen(rc_told(RC_IO, text, room)) < sizeof room);
+}
+
+static void
 each_result_has_its_name_text_and_status(void)
 {
 	CU_ASSERT_STRING_EQUAL(rc_name(RC_OK), "OK");
@@ -236,6 +259,7 @@ want_of_memory_sticks_and_keeps_what_was_there(void)
 
 CU_TestInfo test_err_buf[] = {T(text_is_formed_where_it_failed),
     T(text_is_cut_at_the_end_of_its_place), T(nobody_need_want_the_text),
+    T(strangers_are_not_told_where_things_lie),
     T(each_result_has_its_name_text_and_status),
     T(empty_buffer_is_an_empty_slice), T(growing_keeps_what_was_written),
     T(each_kind_of_piece_is_written), T(bound_is_exact_and_its_failure_sticks),

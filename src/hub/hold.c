@@ -163,14 +163,18 @@ open_answer(struct reader *r, const struct hub_reader *spec)
 	buf_fini(&b);
 }
 
-/* A reader of nothing yet, in the hub's list.  Takes what and place, and the outlet if
-   it is not NULL. */
+/* A reader of nothing yet, in the hub's list.  Takes what and place, and the outlet
+   where it succeeds. */
 static struct reader *
-make_reader(struct hub *h, struct hub_reader *spec)
+make_reader(struct hub *h, struct hub_reader *spec, struct err *e)
 {
 	struct reader *r = calloc(1, sizeof *r);
+	int code = r == NULL ? UV_ENOMEM :
+	    uv_poll_init(h->loop, &r->poll, spec->outlet.fd);
 
-	if (r == NULL || uv_poll_init(h->loop, &r->poll, spec->outlet.fd) != 0) {
+	if (code != 0) {
+		err_set(e, code == UV_ENOMEM ? RC_NOMEM : RC_IO,
+		    "a connection can't be watched: %s", uv_strerror(code));
 		free(r);
 		pattern_set_fini(&spec->what);
 		hub_unclaim(h, spec->place);
@@ -256,12 +260,10 @@ static struct reader *
 start_reader(struct hub *h, struct hub_reader *spec, struct err *e)
 {
 	bool is_first = h->n_readers == 0;
-	struct reader *r = make_reader(h, spec);
+	struct reader *r = make_reader(h, spec, e);
 
-	if (r == NULL) {
-		err_set(e, RC_NOMEM, "out of memory");
+	if (r == NULL)
 		return NULL;
-	}
 	r->how.callback.n = spec->how.callback.n;
 	if (settle(h, r, spec, is_first, e) != RC_OK) {
 		spec->outlet = reader_retire(r);
@@ -271,6 +273,22 @@ start_reader(struct hub *h, struct hub_reader *spec, struct err *e)
 	hub_set_timer(r);
 	reader_watch(r, false);
 	return r;
+}
+
+/* A page that is on its way isn't waited for. */
+static void
+drain(struct reader *r)
+{
+	if (r->state == READER_PAGING)
+		fetch_forget(r);
+	if (r->state == READER_PAGING)
+		r->state = READER_BLOCKED;
+	if (r->is_listener)
+		r->client->over(r->client_arg);
+	else if (r->client != NULL)
+		reader_close(r);
+	else
+		end_hold(r, 0);
 }
 
 enum rc
@@ -284,6 +302,8 @@ hub_hold(struct hub *h, struct hub_reader *spec, struct err *e)
 		open_answer(r, spec);
 	if (r->state != READER_ENDED)
 		hub_feed(r);
+	if (r->state != READER_ENDED && h->is_draining)
+		drain(r);
 	return RC_OK;
 }
 
@@ -292,16 +312,20 @@ hub_attach(struct hub *h, struct hub_reader *spec,
     const struct hub_client *client, void *arg, struct reader **out,
     struct err *e)
 {
-	struct reader *r = *out = start_reader(h, spec, e);
+	struct reader *r;
 
-	if (r == NULL)
+	*out = NULL;
+	if (h->is_draining) {
+		pattern_set_fini(&spec->what);
+		hub_unclaim(h, spec->place);
+		return err_set(e, RC_BUSY, "the server stops");
+	}
+	if ((r = start_reader(h, spec, e)) == NULL)
 		return e->rc;
 	open_answer(r, spec);
-	if (r->state == READER_ENDED) {
-		*out = NULL;
-		spec->outlet.fd = -1;
+	if (r->state == READER_ENDED)
 		return err_set(e, RC_GONE, "the client has left");
-	}
+	*out = r;
 	r->client = client;
 	r->client_arg = arg;
 	hub_set_timer(r);
@@ -315,18 +339,10 @@ hub_drain(struct hub *h)
 {
 	struct reader *r, *next;
 
+	h->is_draining = true;
 	for (r = h->readers; r != NULL; r = next) {
 		next = r->next;
-		if (r->state == READER_PAGING)
-			fetch_forget(r);
-		if (r->state == READER_PAGING)
-			r->state = READER_BLOCKED;
-		if (r->is_listener)
-			r->client->over(r->client_arg);
-		else if (r->client != NULL)
-			reader_close(r);
-		else
-			end_hold(r, 0);
+		drain(r);
 	}
 }
 

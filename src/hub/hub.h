@@ -29,7 +29,7 @@ void hub_committed(struct hub *h, const struct append *list);
 
 /* What a technique asks for. */
 struct hub_reader {
-	struct outlet outlet;           /* taken */
+	struct outlet outlet;           /* taken, where it succeeds */
 	struct pattern_set what;        /* taken */
 	struct encode how;              /* callback is copied; epoch is the hub's */
 	bool is_answer;                 /* long polling: one poll answer, then done */
@@ -47,8 +47,8 @@ struct hub_reader {
 };
 
 /* Makes it a held answer.  Takes outlet, what and place; where it fails, spec has the
-   outlet again, to be answered and closed.  RC_LOG, RC_BUSY: the log can't be read;
-   RC_NOMEM. */
+   outlet again, to be answered and closed.  RC_LOG, RC_BUSY, RC_CONFIG: the log can't be
+   read; RC_IO: the outlet can't be watched; RC_NOMEM. */
 enum rc hub_hold(struct hub *h, struct hub_reader *spec, struct err *e)
     MUST_CHECK;
 

@@ -46,6 +46,7 @@ struct hub {
 	struct wheel wheel;
 	struct hub_counters figures;
 	bool is_syncing;
+	bool is_draining;               /* hub_drain was called */
 	void (*synced)(void *arg);      /* hub_on_sync's */
 	void *synced_arg;
 	int closing;                    /* handles still open */

@@ -11,8 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Beyond busy_ms: what another process needs to make a log, or to bring it up to date. */
-#define ESTABLISH_MS 20000
+/* Beyond busy_ms, at the start: others may be making the log, or bringing it up to
+   date, on a slow disk. */
+#define OPEN_MS 20000
 
 struct log {
 	struct log_options o;
@@ -375,14 +376,15 @@ establish_locked(struct log *l, int wake_fd, struct err *e)
 	return RC_OK;
 }
 
-/* Opens whatever lies at the path, or makes it.  With l->lock held. */
+/* Opens whatever lies at the path, or makes it.  With l->lock held.  wait_ms: for
+   others who are doing that. */
 static enum rc
-establish(struct log *l, struct err *e)
+establish(struct log *l, uint32_t wait_ms, struct err *e)
 {
 	enum rc rc;
 	int fd;
 
-	rc = file_lock(l->wake_path, l->o.busy_ms + ESTABLISH_MS, &fd, e);
+	rc = file_lock(l->wake_path, wait_ms, &fd, e);
 	if (rc != RC_OK)
 		return rc;
 	rc = establish_locked(l, fd, e);
@@ -399,7 +401,7 @@ log_connect(struct log *l, struct db *db, enum db_use use, struct err *e)
 	pthread_mutex_lock(&l->lock);
 	if (l->keeper.c == NULL || atomic_load(&l->is_back) ||
 	    db_is_replaced(&l->keeper))
-		rc = establish(l, e);
+		rc = establish(l, l->o.busy_ms, e);
 	if (rc == RC_OK)
 		rc = db_open(db, l->path, use, &l->o, e);
 	/* a setting of the connection, unlike the WAL */
@@ -468,7 +470,7 @@ log_open(struct log **out, const struct log_options *o, struct err *e)
 	}
 	rc = check_file_system(l, e);
 	if (rc == RC_OK)
-		rc = establish(l, e);
+		rc = establish(l, l->o.busy_ms + OPEN_MS, e);
 	if (rc != RC_OK)
 		goto fail;
 	*out = l;

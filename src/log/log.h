@@ -75,8 +75,8 @@ struct log;
  * this program knows; WAL is asked for and the file system can't do it (NFS and
  * other network file systems by statfs type, or SQLite refusing); another
  * process uses the file with the other journal.
- * RC_LOG: can't be opened, read or created, not a log of ours, locked beyond
- * busy_ms.  RC_NOMEM.
+ * RC_LOG: can't be opened, read or created, not a log of ours, locked for 20 s
+ * and busy_ms.  RC_NOMEM.
  */
 enum rc log_open(struct log **out, const struct log_options *o,
     struct err *e) MUST_CHECK;

@@ -67,7 +67,7 @@ main(int argc, char **argv)
 	    .serve = worker_run,
 	    .serve_without = serve_cgi,
 	    .refuse = refuse,
-	    .stop_wait_ms = 10000,
+	    .stop_wait_ms = 5000,
 	};
 
 	return program_main(&fcgi, argc, argv);

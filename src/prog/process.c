@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/diag.h"
+#include "transport/arrivals.h"
 #include "transport/bayeux.h"
 #include "transport/ratelimit.h"
 
@@ -47,8 +48,8 @@ on_committed(void *arg, const struct append *list)
 		hub_committed(s->hub, list);
 }
 
-/* What the disk still writes is waited for in any case: answered in the ordinary way,
-   its connections end as others do. */
+/* What is being stored is waited for in any case, by store_finish: answered in the
+   ordinary way, its connections end as others do. */
 static void
 on_deadline(uv_timer_t *t)
 {
@@ -87,8 +88,8 @@ on_signal(uv_signal_t *h, int signo)
 
 	if (signo == SIGHUP) {
 		diag_reopen();
-	} else if (!p->is_stopping) {
-		p->is_stopping = true;
+	} else if (!atomic_load(&p->server.is_ending)) {
+		atomic_store(&p->server.is_ending, true);
 		p->stop(p);
 	}
 }
@@ -188,6 +189,8 @@ process_close(struct process *p)
 	process_run_tasks(p); /* the writer's last answers */
 	while (atomic_load(&s->working) > 0) /* requests on the pool need the hub */
 		uv_run(&p->loop, UV_RUN_ONCE);
+	process_run_tasks(p); /* connections that would be kept */
+	arrivals_free(s->arrivals);
 	hub_free(s->hub);
 	outbox_free(s->box);
 	bell_close(&s->woken, NULL);

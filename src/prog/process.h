@@ -15,7 +15,6 @@ struct process {
 	uv_timer_t deadline;
 	void (*stop)(struct process *p);        /* called once: begin to end */
 	bool (*is_over)(struct process *p);     /* after stop: nothing is under way */
-	bool is_stopping;
 	bool is_late;           /* the deadline is over, messages were being written */
 };
 
@@ -43,8 +42,8 @@ void process_end_within(struct process *p, uint64_t ms);
 /* Runs what other threads posted to the loop last. */
 void process_run_tasks(struct process *p);
 
-/* Takes everything down.  What the caller added to the loop must be closed or
-   closing. */
+/* Takes everything down, also the server's arrivals.  What else the caller added to
+   the loop must be closed or closing. */
 void process_close(struct process *p);
 
 #endif

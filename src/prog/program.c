@@ -50,7 +50,7 @@ serve_socket(const struct program *p, const struct options *o, int *status,
 	struct listener l = {.fd = -1};
 	struct serving serving = {p, o, STDIN_FILENO};
 	struct supervisor s = {.workers = (unsigned)o->workers,
-	    .run_dir = o->run_dir, .stop_wait_ms = p->stop_wait_ms,
+	    .run_dir = o->run_dir, .stop_wait_ms = p->stop_wait_ms + o->busy_wait_ms,
 	    .worker = run_worker, .arg = &serving};
 	enum rc rc = RC_OK;
 

@@ -18,7 +18,7 @@ struct program {
 	/* The settings are wrong, as e says, which has been reported: tells
 	   whoever asks, where it was started for such.  May be NULL. */
 	void (*refuse)(const struct err *e);
-	uint32_t stop_wait_ms;  /* for workers, until they are killed */
+	uint32_t stop_wait_ms;  /* for workers, until they are killed; beyond busy-wait */
 };
 
 /* The exit status of main. */

@@ -61,6 +61,7 @@ stop(struct process *p)
 	acceptors_stop(w->acceptors);
 	w->acceptors = NULL;
 	process_run_tasks(p); /* what the acceptors handed over last */
+	arrivals_end(p->server.arrivals, false);
 	probe_end_all(&p->server);
 	hub_drain(p->server.hub);
 	process_end_within(p, STOP_MS);
@@ -93,7 +94,7 @@ take_down(struct worker *w)
 	acceptors_stop(w->acceptors);
 	tipkeeper_free(w->tip);
 	probe_end_all(&w->process.server);
-	arrivals_free(w->process.server.arrivals);
+	arrivals_end(w->process.server.arrivals, true);
 	process_close(&w->process);
 }
 

@@ -23,7 +23,8 @@ void answer_problem(struct server *s, struct request *rq, enum rc rc,
 void answer_status(struct server *s, struct request *rq, int status,
     const char *extra, const char *detail);
 
-/* The same for a request that is gone, as it was to be held and couldn't be.  Takes o. */
+/* Any thread: the same where the request is gone already, as it was to be held and
+   couldn't be; without CORS, so another origin's page sees a failure.  Takes o. */
 void answer_unheld(struct server *s, struct outlet o, const struct err *e);
 
 /* Sends these bytes (head and body as CGI has them), framed, and ends the

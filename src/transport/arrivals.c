@@ -221,6 +221,10 @@ arrivals_idle(struct arrivals *a, struct outlet o)
 	const struct options *opt = a->server->options;
 	struct fcgi_gate gate;
 
+	if (atomic_load(&a->server->is_ending)) {
+		outlet_close(&o);
+		return;
+	}
 	fcgi_gate_init(&gate, opt->params_bytes, opt->body_bytes);
 	add(a, o.fd, &gate, IDLE_MS, true);
 }
@@ -263,6 +267,26 @@ arrivals_post(struct server *s, int fd, const struct fcgi_gate *gate)
 	}
 	*v = (struct arrive){{NULL, run_arrive}, fd, *gate};
 	server_post(s, &v->task);
+}
+
+static bool
+has_bytes(const struct arriving *g)
+{
+	char c;
+
+	return recv(g->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+void
+arrivals_end(struct arrivals *a, bool is_now)
+{
+	struct arriving *g, *next;
+
+	for (g = a == NULL ? NULL : a->list; g != NULL; g = next) {
+		next = g->next;
+		if (is_now || (g->is_idle && !has_bytes(g)))
+			drop(g);
+	}
 }
 
 static void

@@ -1,8 +1,8 @@
 /* Bayeux as HTTP requests: long-polling, callback-polling. */
 #include "transport/technique.h"
 
-#include "transport/answer.h"
 #include "base/diag.h"
+#include "transport/answer.h"
 #include "transport/bayeux.h"
 #include "wire/http.h"
 
@@ -194,7 +194,6 @@ on_hold(struct bayeux_wait *w)
 	if (hub_attach(s->hub, &spec, &listener, w, &w->reader, &e) == RC_OK)
 		return true;
 	diag(DIAG_WARN, "a connect couldn't be held: %s", e.text);
-	h->outlet = spec.outlet;
 	return false;
 }
 

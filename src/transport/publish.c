@@ -104,7 +104,7 @@ on_done(struct append *a, enum rc rc, const char *why)
 	}
 	publishing_free(p);
 	atomic_fetch_sub(&s->publishing, 1);
-	if (s->is_single)
+	if (s->is_single || atomic_load(&s->is_ending)) /* who waits for this? */
 		bell_ring(&s->woken);
 }
 

@@ -271,7 +271,8 @@ reading_hold(struct server *s, struct request *rq, struct reading *rd,
 	if (head.rc == RC_OK) {
 		server_hold(s, spec);
 	} else {
-		outlet_close(&rq->outlet);
+		answer_unheld(s, rq->outlet,
+		    &(struct err){RC_NOMEM, "out of memory"});
 		pattern_set_fini(&spec->what);
 		hub_unclaim(s->hub, spec->place);
 	}

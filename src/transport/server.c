@@ -78,7 +78,8 @@ server_hold(struct server *s, const struct hub_reader *reader)
 	char *to;
 
 	if (h == NULL) {
-		outlet_close(&r.outlet);
+		answer_unheld(s, r.outlet, 
+		    &(struct err){RC_NOMEM, "out of memory"});
 		pattern_set_fini(&r.what);
 		hub_unclaim(s->hub, r.place);
 		return;

@@ -52,6 +52,7 @@ struct server {
 	struct server_counters count;
 	int64_t started_ms;             /* Unix time */
 	bool is_single;                 /* CGI: ends after one request */
+	atomic_bool is_ending;          /* a stop was asked for */
 	_Atomic uint32_t publishing;    /* appends that aren't answered yet */
 	_Atomic uint32_t working;       /* requests on the thread pool */
 
@@ -68,8 +69,9 @@ void server_post(struct server *s, struct task *t);
 void server_leave(struct server *s, struct outlet o, char *bytes, size_t n,
     size_t from);
 
-/* Any thread: makes reader a held answer; a place was claimed.  Takes what
-   hub_hold takes; reader->head and callback are copied. */
+/* Any thread: makes reader a held answer; a place was claimed.  Takes outlet, what and
+   place; what can't be held is answered with its reason.  reader->head and callback
+   are copied. */
 void server_hold(struct server *s, const struct hub_reader *reader);
 
 /* Any thread: a connection whose answer is out and whose server keeps it. */

@@ -79,7 +79,7 @@ opening_end(struct opening *o)
 		listen_again(a);
 }
 
-/* Says these bytes and ends the connection. */
+/* Says these bytes, then ends the connection once the client has. */
 static void
 say_and_close(struct server *s, int fd, struct buf *b)
 {
@@ -93,6 +93,7 @@ say_and_close(struct server *s, int fd, struct buf *b)
 	buf_fini(b);
 }
 
+/* The same for a handshake. */
 static void
 say_and_end(struct opening *o, struct buf *b)
 {

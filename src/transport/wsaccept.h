@@ -15,8 +15,8 @@ struct wsaccept;
 enum rc wsaccept_new(struct wsaccept **out, struct ws *w, int fd,
     struct err *e) MUST_CHECK;
 
-/* Accepts no more; handshakes that are under way get 503, but for those whose
-   beginning is being looked up. */
+/* Accepts no more; handshakes of which something came get 503, the others are closed;
+   those whose beginning is being looked up go on. */
 void wsaccept_stop(struct wsaccept *a);
 
 /* How many handshakes are under way. */

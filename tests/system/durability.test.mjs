@@ -428,6 +428,59 @@ describe('a stop', { timeout: ms(90000) }, () => {
 		}
 	});
 
+	test('closes kept connections, and holds no answer any more', async () => {
+		const demo = await startDemo({ workers: 1, options });
+		try {
+			const whole = fcgiRequest('GET', '/longpoll?channel=a',
+				{ flags: 1 });
+			const kept = new Fcgi(demo.sockets()[0]);
+			kept.send(fcgiRequest('GET', '/poll?channel=a', { flags: 1 }));
+			assert.equal((await kept.answer()).status, 200);
+			const begun = new Fcgi(demo.sockets()[0]);
+			begun.send(whole.subarray(0, 100));
+			await get(demo, '/status');
+			await pause(100);
+			const pid = demo.signal('worker-1', 'SIGTERM');
+			await within(kept.closed, 20000, 'the end of what was kept');
+			begun.send(whole.subarray(100));
+			const answer = await begun.answer();
+			assert.equal(answer.status, 200);
+			assert.deepEqual(answer.json.messages, []);
+			await within(begun.closed, 20000, 'its end');
+			await demo.replaced('worker-1', pid);
+		} finally {
+			await demo.stop();
+		}
+	});
+
+	test('answers a request that the log kept waiting beyond its patience',
+		async () => {
+			const demo = await startDemo({ workers: 1, options:
+				{ ...options, journal: 'rollback', 'busy-wait': 30000 } });
+			try {
+				const request = fcgiRequest('GET', '/poll?channel=a',
+					{ flags: 1 });
+				const kept = new Fcgi(demo.sockets()[0]);
+				kept.send(request);
+				assert.equal((await kept.answer()).status, 200);
+				kept.bytes = Buffer.alloc(0);
+				const shell = run('sqlite3', [demo.log], { input: null });
+				shell.child.stdin.write(
+					'BEGIN EXCLUSIVE; SELECT \'locked\';\n');
+				await until(() => shell.stdout.includes('locked'));
+				kept.send(request);
+				await pause(100);
+				const pid = demo.signal('worker-1', 'SIGTERM');
+				await pause(3000); /* a stop's patience is 2.5 s */
+				shell.child.stdin.end('COMMIT;\n');
+				assert.equal((await kept.answer()).status, 200);
+				await demo.replaced('worker-1', pid);
+				assert.doesNotMatch(demo.job.stderr, /killed|status [1-9]/);
+			} finally {
+				await demo.stop();
+			}
+		});
+
 	test('of the demo ends held answers properly, and log, cursors and ids ' +
 		'outlive it', async () => {
 		let demo = await startDemo({ state, options });

@@ -635,7 +635,7 @@ describe('the WebSocket', { timeout: ms(180000) }, () => {
 			const asked = numbers(0, 500).map((data) =>
 				writer.publish(channel, data));
 			await writer.close();
-			const told = (await answered)
+			const told = (await Promise.allSettled(asked))
 				.filter((one) => one.status === 'fulfilled');
 			const stored = dataOf(await until(async () => {
 				const all = await history(demo, channel);
@@ -1006,7 +1006,7 @@ describe('a daemon that ends', { timeout: ms(120000) }, () => {
 				assert.equal(reader.socket.closeCode, 1001);
 			}
 			await demo.replaced('wsd', pid);
-			const told = (await Promise.allSettled(asked))
+			const told = (await answered)
 				.filter((one) => one.status === 'fulfilled').length;
 			const stored = await history(demo, channel);
 			assert.ok(stored.length >= told);

@@ -17,7 +17,7 @@
 struct deflater;
 struct inflater;
 
-/* window_bits 9..15.  RC_NOMEM. */
+/* window_bits 8..15.  RC_NOMEM. */
 enum rc deflater_new(struct deflater **out, uint8_t window_bits,
     struct err *e) MUST_CHECK;
 void deflater_free(struct deflater *d);

@@ -2,8 +2,6 @@
 
 #include "wire/deflate.h"
 
-#define WINDOW_BITS_MIN 9 /* zlib has no window of 8 bits */
-
 /* One offer while its parameters are read. */
 struct offer {
 	bool is_deflate;
@@ -47,7 +45,7 @@ offer_add(struct offer *offer, struct slice name, struct slice value)
 	offer->seen |= 1u << which;
 	if (which == SERVER_WINDOW) {
 		offer->window_bits = bits;
-		offer->is_bad |= bits < WINDOW_BITS_MIN;
+		offer->is_bad |= bits == 0;
 	} else if (which == CLIENT_WINDOW) {
 		offer->is_bad |= has_value && bits == 0;
 	} else {

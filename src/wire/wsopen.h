@@ -23,7 +23,7 @@ struct wsopen {
 	struct slice cookie;    /* of the last field of that name; p == NULL: none */
 	struct slice key;       /* Sec-WebSocket-Key */
 	bool has_deflate;       /* permessage-deflate was agreed on */
-	uint8_t window_bits;    /* server_max_window_bits agreed on: 9..15 */
+	uint8_t window_bits;    /* server_max_window_bits agreed on: 8..15 */
 	bool is_window_asked;   /* the answer must repeat it */
 	int status;             /* of the answer when wsopen_parse failed: 400,
 	                           405, 426, 505 */
@@ -41,9 +41,8 @@ size_t wsopen_head_bytes(struct slice bytes, size_t from);
  * that isn't 16 bytes in base64, control characters, no Host, obsolete line
  * folding, a repeated Host, Origin, Key or Version, a malformed list of
  * extensions (RFC 6455, 9.1), a body.  Of the offers of permessage-deflate the
- * first that can be met is taken (with server_max_window_bits=8 none can: zlib
- * has no such window); one with an unknown, repeated or bad parameter is passed
- * over (RFC 7692, 5.1, 7.1).  can_deflate false: none is taken.
+ * first is taken whose parameters are known, not repeated and not bad (RFC 7692, 5.1,
+ * 7.1).  can_deflate false: none is taken.
  */
 enum rc wsopen_parse(struct wsopen *o, char *head, size_t n, bool can_deflate,
     struct err *e) MUST_CHECK;

@@ -4,6 +4,7 @@
 #include "wire/deflate.h"
 
 #include <stdlib.h>
+#include <zlib.h>
 
 #define WORDS                                                                  \
 	"{\"seq\":124,\"channel\":\"chat/room1\",\"data\":\"the same words,"   \
@@ -11,7 +12,7 @@
 
 /* Inflates payload into at most limit bytes and compares. */
 static enum rc
-inflate(struct slice payload, size_t limit, struct slice want)
+reads_into(struct slice payload, size_t limit, struct slice want)
 {
 	struct inflater *f;
 	struct err err = {.rc = RC_OK};
@@ -36,7 +37,7 @@ inflate(struct slice payload, size_t limit, struct slice want)
 static bool
 reads(struct slice payload, const char *want)
 {
-	return inflate(payload, 1000, slice_of(want)) == RC_OK;
+	return reads_into(payload, 1000, slice_of(want)) == RC_OK;
 }
 
 /* The text compressed with this window; the caller's to fini. */
@@ -87,15 +88,56 @@ what_is_deflated_is_read_again(void)
 	for (size_t i = 0; i < 300000; i++)
 		text[i] = i % 7 ? WORDS[i % (sizeof WORDS - 1)] : (char)rand();
 	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
-		for (uint8_t bits = 9; bits <= 15; bits++) {
+		for (uint8_t bits = 8; bits <= 15; bits++) {
 			rest = (struct slice){text, sizes[i]};
 			deflate_text(&b, bits, rest);
 			CU_ASSERT_EQUAL(b.rc, RC_OK);
 			CU_ASSERT_EQUAL(
-			    inflate(buf_slice(&b), 300000, rest), RC_OK);
+			    reads_into(buf_slice(&b), 300000, rest), RC_OK);
 			buf_fini(&b);
 		}
 	free(text);
+}
+
+/* Reads a payload as who keeps no more than the window, a byte at a time. */
+static bool
+fits_window(struct slice payload, int bits, struct slice want)
+{
+	z_stream z = {.next_in = (Bytef *)payload.p,
+	    .avail_in = (uInt)payload.n};
+	bool is_same = inflateInit2(&z, -bits) == Z_OK;
+	char got;
+
+	for (size_t i = 0; is_same && i < want.n; i++) {
+		z.next_out = (Bytef *)&got;
+		z.avail_out = 1;
+		is_same = inflate(&z, Z_SYNC_FLUSH) == Z_OK && got == want.p[i];
+	}
+	inflateEnd(&z);
+	return is_same;
+}
+
+static void
+references_stay_within_the_window_that_was_agreed_on(void)
+{
+	char text[20000];
+	struct slice all = {text, sizeof text};
+	struct buf b;
+
+	for (size_t period = 200; period < 20000; period += period / 20)
+		for (uint8_t bits = 8; bits <= 15; bits++) {
+			for (size_t i = 0; i < sizeof text; i++)
+				text[i] = i < period ? (char)rand()
+				                     : text[i - period];
+			deflate_text(&b, bits, all);
+			CU_ASSERT(fits_window(buf_slice(&b), bits, all));
+			/* a larger one is used, where it is allowed */
+			if (bits > 8 && period > 256u << (bits - 8) / 2 &&
+			    period < (1u << bits) - 262)
+				CU_ASSERT(
+				    !fits_window(buf_slice(&b), 8, all));
+			buf_fini(&b);
+		}
 }
 
 static void
@@ -152,26 +194,26 @@ every_truncation_is_refused(void)
 	deflate_text(&b, 15, SLICE(WORDS));
 	for (size_t n = 0; n < b.n; n++)
 		CU_ASSERT_EQUAL(
-		    inflate((struct slice){b.p, n}, 1000, SLICE("")), RC_BAD);
+		    reads_into((struct slice){b.p, n}, 1000, SLICE("")), RC_BAD);
 	buf_fini(&b);
 	CU_ASSERT_EQUAL(
-	    inflate(SLICE("\0\5\0\xfa\xffHello"), 99, SLICE("")), RC_BAD);
+	    reads_into(SLICE("\0\5\0\xfa\xffHello"), 99, SLICE("")), RC_BAD);
 	CU_ASSERT_EQUAL(
-	    inflate((struct slice){NULL, 0}, 99, SLICE("")), RC_BAD);
+	    reads_into((struct slice){NULL, 0}, 99, SLICE("")), RC_BAD);
 }
 
 static void
 garbage_is_refused(void)
 {
 	/* block type 3; lengths that don't match; a distance too far */
-	CU_ASSERT_EQUAL(inflate(SLICE("\7\0"), 99, SLICE("")), RC_BAD);
+	CU_ASSERT_EQUAL(reads_into(SLICE("\7\0"), 99, SLICE("")), RC_BAD);
 	CU_ASSERT_EQUAL(
-	    inflate(SLICE("\0\5\0\5\0Hello\0"), 99, SLICE("")), RC_BAD);
+	    reads_into(SLICE("\0\5\0\5\0Hello\0"), 99, SLICE("")), RC_BAD);
 	CU_ASSERT_EQUAL(
-	    inflate(SLICE("\xf2\0\x11\0\0"), 99, SLICE("")), RC_BAD);
+	    reads_into(SLICE("\xf2\0\x11\0\0"), 99, SLICE("")), RC_BAD);
 	/* after a last block, too */
 	CU_ASSERT_EQUAL(
-	    inflate(SLICE("\xf3\x48\xcd\xc9\xc9\7\0\7"), 99, SLICE("")),
+	    reads_into(SLICE("\xf3\x48\xcd\xc9\xc9\7\0\7"), 99, SLICE("")),
 	    RC_BAD);
 }
 
@@ -184,16 +226,16 @@ bound_holds_to_the_byte(void)
 	struct buf bomb;
 
 	for (size_t limit = 1; limit < 9; limit++)
-		CU_ASSERT_EQUAL(inflate(hello, limit, SLICE("Hello")),
+		CU_ASSERT_EQUAL(reads_into(hello, limit, SLICE("Hello")),
 		    limit < 5 ? RC_TOO_LARGE : RC_OK);
 	deflate_text(&bomb, 15, (struct slice){zeros, n});
 	CU_ASSERT(bomb.n < n / 500);
 	CU_ASSERT_EQUAL(
-	    inflate(buf_slice(&bomb), n, (struct slice){zeros, n}), RC_OK);
+	    reads_into(buf_slice(&bomb), n, (struct slice){zeros, n}), RC_OK);
 	CU_ASSERT_EQUAL(
-	    inflate(buf_slice(&bomb), n - 1, SLICE("")), RC_TOO_LARGE);
+	    reads_into(buf_slice(&bomb), n - 1, SLICE("")), RC_TOO_LARGE);
 	CU_ASSERT_EQUAL(
-	    inflate(buf_slice(&bomb), 70000, SLICE("")), RC_TOO_LARGE);
+	    reads_into(buf_slice(&bomb), 70000, SLICE("")), RC_TOO_LARGE);
 	buf_fini(&bomb);
 	free(zeros);
 }
@@ -261,6 +303,8 @@ CU_TestInfo test_deflate[] = {{"examples_of_the_specification_are_read",
                                   examples_of_the_specification_are_read},
     {"blocks_may_follow_a_last_one", blocks_may_follow_a_last_one},
     {"what_is_deflated_is_read_again", what_is_deflated_is_read_again},
+    {"references_stay_within_the_window_that_was_agreed_on",
+        references_stay_within_the_window_that_was_agreed_on},
     {"same_text_gives_the_same_bytes_whatever_came_before",
         same_text_gives_the_same_bytes_whatever_came_before},
     {"message_needs_nothing_of_the_one_before",

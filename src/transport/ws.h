@@ -3,7 +3,8 @@
  * operations on the hub and the log.  All of it belongs to the loop thread, but
  * for the answers of the writer, which come through server_post.
  *
- *   wsaccept  opening handshakes; makes connections
+ *   wsaccept  accepts
+ *   wsopening opening handshakes; connections come of them
  *   ws        one connection: what comes in, back-pressure, the closing handshake
  *   wsops     what clients ask for
  *   wspublish the publishes of one connection on their way to the log

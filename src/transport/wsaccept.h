@@ -1,8 +1,6 @@
 /*
- * Opening handshakes (RFC 6455, section 4): accepts connections, reads the
- * request, checks path, Origin, parameters and the number of connections, finds
- * out where subscriptions of the URL begin, and hands over to ws.  On the loop;
- * the bounds are head-bytes, request-wait and max-arriving.
+ * The WebSocket daemon's listening socket: accepts connections, whose opening
+ * handshakes wsopening sees to.  On the loop; the bound is max-arriving.
  */
 #ifndef COMETLOG_TRANSPORT_WSACCEPT_H
 #define COMETLOG_TRANSPORT_WSACCEPT_H

@@ -9,11 +9,12 @@
 #include "base/buf.h"
 
 struct sse_reader {
-	struct buf line, data, type, id;        /* the standard's buffers */
-	struct buf event_data, event_type;      /* of the newest event */
-	struct buf last_id;     /* the last event ID string */
-	struct buf retry;       /* digits of the newest reconnection time */
-	size_t n_events, n_unknown;     /* dispatched; fields of no known name */
+	struct buf line, data, type, id;   /* the standard's buffers */
+	struct buf event_data, event_type; /* of the newest event */
+	struct buf last_id;                /* the last event ID string */
+	struct buf retry;           /* digits of the newest reconnection time */
+	size_t n_events, n_unknown; /* dispatched; fields
+	                               of no known name */
 	bool was_cr;
 	size_t n_lines;
 };

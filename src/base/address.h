@@ -13,13 +13,13 @@
 
 struct address {
 	struct sockaddr_storage sa;
-	socklen_t n;            /* bytes of sa in use */
+	socklen_t n; /* bytes of sa in use */
 };
 
 /* RC_CONFIG with a text that says what would be right: a path too long for a
    socket, an address that isn't numeric, a port outside 1..65535. */
-enum rc address_parse(struct slice text, struct address *a,
-    struct err *e) MUST_CHECK;
+enum rc address_parse(
+    struct slice text, struct address *a, struct err *e) MUST_CHECK;
 
 /* True for a Unix socket: its path is sun_path of a->sa. */
 bool address_is_path(const struct address *a);

@@ -15,8 +15,8 @@
 struct buf {
 	char *p;
 	size_t n, cap;
-	size_t limit_bytes;     /* 0: no bound but memory */
-	enum rc rc;             /* RC_OK, RC_NOMEM or RC_TOO_LARGE */
+	size_t limit_bytes; /* 0: no bound but memory */
+	enum rc rc;         /* RC_OK, RC_NOMEM or RC_TOO_LARGE */
 };
 
 /* An empty buffer of at most limit_bytes (0: unbounded), of content and of
@@ -36,7 +36,7 @@ void buf_add(struct buf *b, const void *p, size_t n);
 void buf_add_slice(struct buf *b, struct slice s);
 void buf_add_text(struct buf *b, const char *text);
 void buf_add_char(struct buf *b, char c);
-void buf_add_uint(struct buf *b, uint64_t v);      /* decimal */
+void buf_add_uint(struct buf *b, uint64_t v); /* decimal */
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* Removes the first n bytes (n <= b->n).  O(what is left). */

@@ -32,7 +32,7 @@ bool pattern_matches(struct slice pattern, struct slice channel);
 
 /* A reader's subscription: up to a bound of patterns, owned by the set. */
 struct pattern_set {
-	char *text;             /* one allocation behind all of item[] */
+	char *text; /* one allocation behind all of item[] */
 	struct slice *item;
 	size_t n;
 };

@@ -1,5 +1,5 @@
-/* Clocks, randomness, and which boot it is.  Never blocks, and only the last may
-   fail.  Used by all but wire. */
+/* Clocks, randomness, and which boot it is.  Never blocks, and only the last
+   may fail.  Used by all but wire. */
 #ifndef COMETLOG_BASE_CLOCK_H
 #define COMETLOG_BASE_CLOCK_H
 

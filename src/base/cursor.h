@@ -14,15 +14,15 @@
 #define CURSOR_MAX_BYTES 32
 
 struct cursor {
-	uint64_t seq;           /* at most INT64_MAX */
+	uint64_t seq; /* at most INT64_MAX */
 	uint32_t epoch;
 	bool has_epoch;
 };
 
 /* RC_BAD with a text if s is neither form (nothing else is accepted: no sign,
    no space, no more than 19 digits, epoch exactly 8 hex digits of any case). */
-enum rc cursor_parse(struct slice s, struct cursor *c,
-    struct err *e) MUST_CHECK;
+enum rc cursor_parse(
+    struct slice s, struct cursor *c, struct err *e) MUST_CHECK;
 
 /* Writes "124.9f3a1c22" (lower case) and returns its length; NUL-terminated. */
 size_t cursor_format(char text[CURSOR_MAX_BYTES], uint64_t seq, uint32_t epoch);

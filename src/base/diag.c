@@ -16,24 +16,25 @@
 #define LINE_BYTES (TEXT_BYTES + 200)
 #define REPEAT_MS 1000
 #define RECENT_N 8
-#define WAIT_MS 10              /* for a reader of our pipe that is behind */
+#define WAIT_MS 10 /* for a reader of our pipe that is behind */
 
 /* A report that was written lately: it may come again soon. */
 struct recent {
 	char text[TEXT_BYTES];
 	enum diag_level level;
-	uint64_t written_ms;    /* 0: the entry is free */
-	uint64_t left_out;      /* times it came since */
+	uint64_t written_ms; /* 0: the entry is free */
+	uint64_t left_out;   /* times it came since */
 };
 
 static struct {
 	pthread_mutex_t lock;
 	const char *program;
 	enum diag_level level;
-	char *path;             /* NULL: standard error */
+	char *path; /* NULL: standard error */
 	int fd;
-	bool is_stuck;          /* fd took nothing in WAIT_MS: don't wait again */
-	uint64_t lost;          /* lines that were not written */
+	bool is_stuck; /* fd took nothing in WAIT_MS:
+	                  don't wait again */
+	uint64_t lost; /* lines that were not written */
 	struct recent recent[RECENT_N];
 } out = {
     .lock = PTHREAD_MUTEX_INITIALIZER,
@@ -51,8 +52,8 @@ open_file(const char *path)
 }
 
 enum rc
-diag_open(const char *program, enum diag_level level, const char *path,
-    struct err *e)
+diag_open(
+    const char *program, enum diag_level level, const char *path, struct err *e)
 {
 	char *copy = NULL;
 	int fd = STDERR_FILENO;
@@ -65,8 +66,8 @@ diag_open(const char *program, enum diag_level level, const char *path,
 		copy = strdup(path);
 		if (copy == NULL) {
 			close(fd);
-			return err_set(e, RC_NOMEM, "diag-file %s: no memory",
-			    path);
+			return err_set(
+			    e, RC_NOMEM, "diag-file %s: no memory", path);
 		}
 	}
 	pthread_mutex_lock(&out.lock);

@@ -13,9 +13,9 @@
 #include <stdbool.h>
 
 enum diag_level {
-	DIAG_ERROR,     /* something asked for is not done */
-	DIAG_WARN,      /* done, but the operator should look */
-	DIAG_INFO,      /* starts, stops, reopened files */
+	DIAG_ERROR, /* something asked for is not done */
+	DIAG_WARN,  /* done, but the operator should look */
+	DIAG_INFO,  /* starts, stops, reopened files */
 	DIAG_DEBUG,
 };
 

@@ -22,7 +22,7 @@ static const struct {
 	int status;
 } rcs[] = {
 #define X(name, status, text) {#name, text, status},
-	RC_LIST(X)
+    RC_LIST(X)
 #undef X
 };
 
@@ -50,13 +50,14 @@ hide_folders(char *text)
 	char *from = text, *to = text, *name, *c;
 
 	while (*from != 0) {
-		if (*from != '/' || (from > text && from[-1] != ' ' &&
-		    from[-1] != '(' && from[-1] != '"')) {
+		if (*from != '/' ||
+		    (from > text && from[-1] != ' ' && from[-1] != '(' &&
+		        from[-1] != '"')) {
 			*to++ = *from++;
 			continue;
 		}
 		for (name = c = from; *c != 0 && strchr(" :,;)\"", *c) == NULL;
-		    c++)
+		     c++)
 			if (*c == '/')
 				name = c + 1;
 		from = name > from ? name : from + 1;

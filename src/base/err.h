@@ -12,6 +12,7 @@
 #define MUST_CHECK __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 
+/* clang-format off */
 /*      name        HTTP   what happened */
 #define RC_LIST(X) \
 	X(OK,        200, "done") \
@@ -28,6 +29,7 @@
 	X(IO,        500, "input or output failed") \
 	X(CONFIG,    500, "wrong configuration") \
 	X(GONE,      500, "the peer has left")
+/* clang-format on */
 
 enum rc {
 #define X(name, status, text) RC_##name,

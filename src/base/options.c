@@ -7,8 +7,8 @@
 #include <stdlib.h>
 
 #define ENV_HEAD "COMETLOG_"
-#define NAME_BYTES 32           /* longer than any option's name */
-#define SHOWN_BYTES 60          /* of the operator's text, in an error */
+#define NAME_BYTES 32  /* longer than any option's name */
+#define SHOWN_BYTES 60 /* of the operator's text, in an error */
 
 const struct option_row options_table[OPTIONS_N] = {
 #define GROUP(title)
@@ -60,9 +60,9 @@ spell(const struct place *p, struct slice name, char text[static 128])
 	char *c;
 
 	snprintf(text, 128, "%s%.*s",
-	    p->source == OPTIONS_ENVIRONMENT	     ? ENV_HEAD
-		: p->source == OPTIONS_COMMAND_LINE ? "--"
-						    : "",
+	    p->source == OPTIONS_ENVIRONMENT        ? ENV_HEAD
+	        : p->source == OPTIONS_COMMAND_LINE ? "--"
+	                                            : "",
 	    shown(name), name.p);
 	if (p->source == OPTIONS_ENVIRONMENT)
 		for (c = text; *c != 0; c++)
@@ -178,9 +178,8 @@ set_one(struct options *o, const struct place *p, const struct option_row *row,
 		return RC_OK;
 	tell_place(p, where);
 	spell(p, slice_of(row->name), name);
-	return err_set(e, rc, "%s: %s \"%.*s\" %s%s", where, name,
-	    shown(value), value.p, row->kind == OPTION_RETAIN ? "is wrong: " : "",
-	    why.text);
+	return err_set(e, rc, "%s: %s \"%.*s\" %s%s", where, name, shown(value),
+	    value.p, row->kind == OPTION_RETAIN ? "is wrong: " : "", why.text);
 }
 
 /* A value that may hold several entries of a list. */
@@ -262,15 +261,15 @@ set_in_file(struct options *o, const struct place *p,
 	buf_init(&b, 0);
 	buf_add(&b, p->file, (size_t)(slash - p->file) + 1);
 	buf_add_slice(&b, value);
-	rc = b.rc == RC_OK ? set_one(o, p, row, buf_slice(&b), e) :
-	    err_set(e, RC_NOMEM, "no memory for options");
+	rc = b.rc == RC_OK ? set_one(o, p, row, buf_slice(&b), e)
+	                   : err_set(e, RC_NOMEM, "no memory for options");
 	buf_fini(&b);
 	return rc;
 }
 
 static enum rc
-parse_line(struct options *o, const struct place *p, struct slice line,
-    struct err *e)
+parse_line(
+    struct options *o, const struct place *p, struct slice line, struct err *e)
 {
 	struct slice value = option_trim(without_comment(line)), name;
 	const struct option_row *row;
@@ -291,7 +290,7 @@ parse_line(struct options *o, const struct place *p, struct slice line,
 	if (value.n > 0 && value.p[0] == '"') {
 		if (value.n < 2 ||
 		    memchr(value.p + 1, '"', value.n - 1) !=
-			value.p + value.n - 1)
+		        value.p + value.n - 1)
 			return wrong(p, name, e,
 			    "must have one pair of quotes around its value");
 		value = (struct slice){value.p + 1, value.n - 2};
@@ -350,7 +349,7 @@ options_parse_env(struct options *o, char *const *env, struct err *e)
 		name = option_word(&value, "=");
 		row = find_env(name);
 		rc = row == NULL ? unknown(&p, name, e)
-				 : set_many(o, &p, row, value, e);
+		                 : set_many(o, &p, row, value, e);
 		if (rc != RC_OK)
 			return rc;
 	}
@@ -371,8 +370,8 @@ asks(struct options *o, const char *arg)
 }
 
 enum rc
-options_parse_args(struct options *o, int argc, char *const *argv,
-    struct err *e)
+options_parse_args(
+    struct options *o, int argc, char *const *argv, struct err *e)
 {
 	const struct place p = {.source = OPTIONS_COMMAND_LINE};
 	const struct option_row *row;

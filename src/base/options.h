@@ -37,7 +37,7 @@ enum options_bayeux_publish {
 
 /* How long the channels that a pattern covers are kept; 0: no bound. */
 struct retain_rule {
-	struct slice pattern;   /* checked; NUL-terminated; the list's */
+	struct slice pattern; /* checked; NUL-terminated; the list's */
 	uint64_t age_ms, messages, bytes;
 };
 
@@ -52,21 +52,21 @@ struct text_list {
 };
 
 enum option_kind {
-	OPTION_PATH,    /* a file or folder name, or NULL */
-	OPTION_SOCKET,  /* a path or NUMERIC-ADDRESS:PORT, or NULL */
-	OPTION_CHOICE,  /* one of some words; the field is their enum */
+	OPTION_PATH,   /* a file or folder name, or NULL */
+	OPTION_SOCKET, /* a path or NUMERIC-ADDRESS:PORT, or NULL */
+	OPTION_CHOICE, /* one of some words; the field is their enum */
 	OPTION_COUNT,
 	OPTION_OCTAL,
 	OPTION_BYTES,
 	OPTION_MS,
 	OPTION_SECONDS,
-	OPTION_RETAIN,  /* struct retain_list */
-	OPTION_ORIGIN,  /* struct text_list */
+	OPTION_RETAIN, /* struct retain_list */
+	OPTION_ORIGIN, /* struct text_list */
 };
 
 enum option_source {
 	OPTIONS_DEFAULT,
-	OPTIONS_SHIPPED,        /* a file that comes with the program */
+	OPTIONS_SHIPPED, /* a file that comes with the program */
 	OPTIONS_FILE,
 	OPTIONS_ENVIRONMENT,
 	OPTIONS_COMMAND_LINE,
@@ -86,9 +86,9 @@ enum option_at {
 /* What the command line asks for instead of serving. */
 enum options_ask {
 	OPTIONS_RUN,
-	OPTIONS_HELP,           /* --help: options_add_help */
-	OPTIONS_VERSION,        /* --version */
-	OPTIONS_HELP_MAN,       /* --help-man: options_add_man */
+	OPTIONS_HELP,     /* --help: options_add_help */
+	OPTIONS_VERSION,  /* --version */
+	OPTIONS_HELP_MAN, /* --help-man: options_add_man */
 };
 
 /* The fields are those of options.def, by its second column: o.log,
@@ -100,7 +100,7 @@ struct options {
 #undef X
 #undef GROUP
 	enum options_ask ask;
-	unsigned char source[OPTIONS_N];        /* enum option_source of each */
+	unsigned char source[OPTIONS_N]; /* enum option_source of each */
 };
 
 /* Sets the defaults.  RC_NOMEM: *o is empty; options_fini may be called. */
@@ -119,8 +119,8 @@ enum rc options_parse_text(struct options *o, enum option_source source,
 
 /* A NULL-ended environment.  COMETLOG_MESSAGE_BYTES is message-bytes; a list's
    entries stand between ';'.  An unknown COMETLOG_ name is RC_CONFIG. */
-enum rc options_parse_env(struct options *o, char *const *env,
-    struct err *e) MUST_CHECK;
+enum rc options_parse_env(
+    struct options *o, char *const *env, struct err *e) MUST_CHECK;
 
 /*
  * The command line: "--name value" or "--name=value".  argv[0] is skipped.
@@ -128,8 +128,8 @@ enum rc options_parse_env(struct options *o, char *const *env,
  * it the arguments of a CGI program: they may be made from the query (RFC 3875
  * section 4.4), so from a stranger.
  */
-enum rc options_parse_args(struct options *o, int argc, char *const *argv,
-    struct err *e) MUST_CHECK;
+enum rc options_parse_args(
+    struct options *o, int argc, char *const *argv, struct err *e) MUST_CHECK;
 
 /* After all sources: what is required is there. */
 enum rc options_check(const struct options *o, struct err *e) MUST_CHECK;

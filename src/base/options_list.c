@@ -23,10 +23,10 @@ static const struct bound {
 	size_t offset;
 } bounds[] = {
     {"age", "a time with its unit: s, m, h or d",
-	offsetof(struct retain_rule, age_ms)},
+        offsetof(struct retain_rule, age_ms)},
     {"messages", "a whole number", offsetof(struct retain_rule, messages)},
     {"bytes", "a size such as 65536, 64K or 1G",
-	offsetof(struct retain_rule, bytes)},
+        offsetof(struct retain_rule, bytes)},
 };
 #define BOUNDS_N (sizeof bounds / sizeof *bounds)
 
@@ -142,9 +142,8 @@ option_add_origin(struct text_list *list, struct slice value, struct err *e)
 		    "must be \"*\" or an origin in lower case without a "
 		    "path, such as https://www.example.org");
 	copy = option_copy(value);
-	item = copy == NULL
-	    ? NULL
-	    : realloc(list->item, (list->n + 1) * sizeof *item);
+	item = copy == NULL ? NULL
+	                    : realloc(list->item, (list->n + 1) * sizeof *item);
 	if (item == NULL) {
 		free(copy);
 		return err_set(e, RC_NOMEM, "no memory");

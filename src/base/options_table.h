@@ -10,7 +10,7 @@
 struct option_row {
 	const char *name, *unit, *def, *help;
 	enum option_kind kind;
-	size_t offset, size;            /* of the field in struct options */
+	size_t offset, size; /* of the field in struct options */
 	uint64_t least, most;
 };
 
@@ -32,10 +32,10 @@ void option_add_range(struct buf *b, const struct option_row *row);
 
 /* Their parts for lists: one entry more; RC_CONFIG and RC_NOMEM leave the list
    as it was. */
-enum rc option_add_rule(struct retain_list *list, struct slice value,
-    struct err *e) MUST_CHECK;
-enum rc option_add_origin(struct text_list *list, struct slice value,
-    struct err *e) MUST_CHECK;
+enum rc option_add_rule(
+    struct retain_list *list, struct slice value, struct err *e) MUST_CHECK;
+enum rc option_add_origin(
+    struct text_list *list, struct slice value, struct err *e) MUST_CHECK;
 void option_clear_rules(struct retain_list *list);
 void option_clear_texts(struct text_list *list);
 

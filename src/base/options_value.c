@@ -34,11 +34,11 @@ option_word(struct slice *rest, const char *separators)
 {
 	struct slice word = {rest->p, 0};
 
-	while (word.n < rest->n && (word.p[word.n] == 0 ||
-				       !strchr(separators, word.p[word.n])))
+	while (word.n < rest->n &&
+	    (word.p[word.n] == 0 || !strchr(separators, word.p[word.n])))
 		word.n++;
 	*rest = word.n < rest->n ? slice_after(*rest, word.n + 1)
-				 : (struct slice){"", 0};
+	                         : (struct slice){"", 0};
 	return word;
 }
 
@@ -224,8 +224,8 @@ option_set(struct options *o, const struct option_row *row, struct slice value,
 {
 	value = option_trim(value);
 	if (has_control(value))
-		return err_set(e, RC_CONFIG,
-		    "must not hold control characters");
+		return err_set(
+		    e, RC_CONFIG, "must not hold control characters");
 	if (row->kind == OPTION_PATH || row->kind == OPTION_SOCKET)
 		return set_text(o, row, value, e);
 	if (!option_is_list(row))

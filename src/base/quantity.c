@@ -7,9 +7,9 @@ struct unit {
 	uint64_t factor;
 };
 
-static const struct unit sizes[] = {
-    {"G", 1u << 30}, {"GiB", 1u << 30}, {"M", 1u << 20}, {"MiB", 1u << 20},
-    {"K", 1u << 10}, {"KiB", 1u << 10}, {"B", 1}, {NULL, 0}};
+static const struct unit sizes[] = {{"G", 1u << 30}, {"GiB", 1u << 30},
+    {"M", 1u << 20}, {"MiB", 1u << 20}, {"K", 1u << 10}, {"KiB", 1u << 10},
+    {"B", 1}, {NULL, 0}};
 
 static const struct unit times[] = {{"ms", 1}, {"s", 1000}, {"m", 60000},
     {"h", 3600000}, {"d", 86400000}, {NULL, 0}};

@@ -18,18 +18,19 @@
 /* A refusal is written down so often at most, and looked for. */
 #define MARK_MS 1000
 
-/* Who was refused comes back within this time, and is refused again if need be. */
+/* Who was refused comes back within this time, and is
+   refused again if need be. */
 #define SHORT_MS 30000
 
 struct budget {
 	int fd;
 	uint32_t places, client_held;
-	pthread_mutex_t lock;           /* for what follows */
-	uint32_t hint;                  /* where to look first */
-	int64_t marked_ms, looked_ms;   /* Unix time */
+	pthread_mutex_t lock;         /* for what follows */
+	uint32_t hint;                /* where to look first */
+	int64_t marked_ms, looked_ms; /* Unix time */
 	bool is_short, has_warned;
-	uint64_t *tag;                  /* scratch: all of the file's */
-	bool held[];                    /* by this process */
+	uint64_t *tag; /* scratch: all of the file's */
+	bool held[];   /* by this process */
 };
 
 static off_t
@@ -49,8 +50,10 @@ lock_place(struct budget *b, int command, uint32_t place, struct flock *l)
 	if (fcntl(b->fd, command, l) == 0)
 		return true;
 	if (errno != EAGAIN && errno != EACCES && !b->has_warned) {
-		diag(DIAG_ERROR, "the budget of held answers: the file beside "
-		    "the log can't be locked: %s", strerror(errno));
+		diag(DIAG_ERROR,
+		    "the budget of held answers: the file beside "
+		    "the log can't be locked: %s",
+		    strerror(errno));
 		b->has_warned = true;
 	}
 	return false;
@@ -69,8 +72,9 @@ enum rc
 budget_new(struct budget **out, const char *path, const struct options *o,
     struct err *e)
 {
-	uint32_t places = o->site_requests > o->site_reserve ?
-	    (uint32_t)(o->site_requests - o->site_reserve) : 0;
+	uint32_t places = o->site_requests > o->site_reserve
+	    ? (uint32_t)(o->site_requests - o->site_reserve)
+	    : 0;
 	struct budget *b;
 
 	*out = NULL;
@@ -88,8 +92,10 @@ budget_new(struct budget **out, const char *path, const struct options *o,
 	if (b->fd < 0) {
 		free(b->tag);
 		free(b);
-		return err_set(e, RC_CONFIG, "the budget of held answers: "
-		    "%s: %s", path, strerror(errno));
+		return err_set(e, RC_CONFIG,
+		    "the budget of held answers: "
+		    "%s: %s",
+		    path, strerror(errno));
 	}
 	b->places = places;
 	b->client_held = (uint32_t)o->client_held;
@@ -139,9 +145,9 @@ give_back(struct budget *b, uint32_t place)
 }
 
 /*
- * Has the client (tag 0: none) more places than it may, the new one among them?  Its tag is
- * written first and the others' are read then, so of two processes that claim
- * at once at least one sees the other; both may give way.
+ * Has the client (tag 0: none) more places than it may, the new one among
+ * them?  Its tag is written first and the others' are read then, so of two
+ * processes that claim at once at least one sees the other; both may give way.
  */
 static bool
 is_greedy(struct budget *b, uint32_t place, uint64_t tag)
@@ -222,8 +228,8 @@ budget_is_short(struct budget *b)
 	if (now_ms < b->looked_ms || now_ms >= b->looked_ms + MARK_MS) {
 		b->looked_ms = now_ms;
 		b->is_short = pread(b->fd, &at_ms, sizeof at_ms, 0) ==
-		    (ssize_t)sizeof at_ms && at_ms <= now_ms &&
-		    at_ms > now_ms - SHORT_MS;
+		        (ssize_t)sizeof at_ms &&
+		    at_ms <= now_ms && at_ms > now_ms - SHORT_MS;
 	}
 	is_short = b->is_short;
 	pthread_mutex_unlock(&b->lock);

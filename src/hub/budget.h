@@ -34,11 +34,12 @@ void budget_free(struct budget *b);
 bool budget_claim(struct budget *b, struct slice client, uint32_t *place);
 void budget_release(struct budget *b, uint32_t place);
 
-/* Has somebody been refused within the last 30 s?  Looks at most once a second. */
+/* Has somebody been refused within the last 30 s?  Looks at
+   most once a second. */
 bool budget_is_short(struct budget *b);
 
-/* Places that there are, and how many are taken by all processes together.  Asks for
-   each: for status pages. */
+/* Places that there are, and how many are taken by all processes together.
+   Asks for each: for status pages. */
 void budget_figures(struct budget *b, uint32_t *places, uint32_t *taken);
 
 #endif

@@ -12,7 +12,7 @@ struct parcel {
 	struct iovec iov[HUB_BATCH];
 	struct piece piece[HUB_BATCH];
 	int n;
-	struct buf own;         /* bytes that no other reader shares */
+	struct buf own; /* bytes that no other reader shares */
 };
 
 static void
@@ -56,8 +56,8 @@ add_own(struct parcel *p, const struct reader *r, struct entry *en)
 
 /* Makes the pieces for r of the entries; all of them or RC_NOMEM. */
 static enum rc
-parcel_fill(struct parcel *p, struct reader *r, struct entry *const *entry,
-    size_t n)
+parcel_fill(
+    struct parcel *p, struct reader *r, struct entry *const *entry, size_t n)
 {
 	struct slice s;
 	size_t i, before;
@@ -74,7 +74,8 @@ parcel_fill(struct parcel *p, struct reader *r, struct entry *const *entry,
 				return RC_NOMEM;
 			p->iov[i].iov_len = p->own.n - before;
 		}
-		p->piece[i] = (struct piece){entry[i]->m.seq, p->iov[i].iov_len};
+		p->piece[i] =
+		    (struct piece){entry[i]->m.seq, p->iov[i].iov_len};
 	}
 	at = p->own.p; /* now that it no longer moves */
 	for (i = 0; !is_shared(r) && i < n; at += p->iov[i++].iov_len)
@@ -88,8 +89,7 @@ static bool
 parcel_send(const struct parcel *p, struct reader *r, uint64_t after)
 {
 	count(&r->hub->figures.deliveries, (uint64_t)p->n);
-	return p->n == 0 ||
-	    reader_send(r, after, p->iov, p->n, p->piece, p->n);
+	return p->n == 0 || reader_send(r, after, p->iov, p->n, p->piece, p->n);
 }
 
 /* When others wait for its place, a long poll is told to come back later. */
@@ -148,8 +148,9 @@ answer(struct reader *r, struct entry *const *entry, size_t n, uint64_t tip)
 struct sharing {
 	struct entry *news[HUB_BATCH];
 	size_t n_news;
-	struct parcel parcel[FORMS];    /* n == 0: not made yet */
-	struct buf answer;              /* long polling's, for this head and limit */
+	struct parcel parcel[FORMS]; /* n == 0: not made yet */
+	struct buf answer;           /* long polling's, for
+	                                this head and limit */
 	struct slice head;
 	uint32_t limit;
 };
@@ -257,7 +258,8 @@ deliver_topic(struct hub *h, struct topic *t, uint64_t before, uint64_t now)
 		if (r->is_listener)
 			tell_listener(r, now);
 		else if (s == NULL)
-			reader_close(r); /* no memory: it resumes by its cursor */
+			reader_close(r); /* no memory: it resumes
+			                    by its cursor */
 		else if (r->interest.what.n > 1)
 			deliver_many(h, r, before, now);
 		else if (r->is_answer)
@@ -293,8 +295,8 @@ hub_deliver(struct hub *h)
 		return;
 	now = h->batch[h->n_batch - 1]->m.seq;
 	for (h->at = 0; h->at < h->n_batch; h->at++)
-		topics_match(&h->topics, h->batch[h->at]->m.channel, add_news,
-		    h);
+		topics_match(
+		    &h->topics, h->batch[h->at]->m.channel, add_news, h);
 	h->tip = now;
 	while ((t = h->dirty) != NULL) {
 		h->dirty = t->dirty;
@@ -479,13 +481,13 @@ hub_page(struct fetch *f)
 	if (f->rc == RC_OK && f->page.tip.epoch != h->epoch)
 		hub_sync(h); /* the log was replaced: all readers start over */
 	if (f->rc != RC_OK || r->how.epoch != f->page.tip.epoch ||
-	    (is_partial && (f->n_pieces == 0 ||
-	    f->piece[0].seq != r->partial.seq))) {
+	    (is_partial &&
+	        (f->n_pieces == 0 || f->piece[0].seq != r->partial.seq))) {
 		reader_close(r); /* it resumes by its cursor */
 		return;
 	}
-	is_gap = r->has_gap || (f->page.kept_after > r->after &&
-	    f->page.kept_after > r->gap_told);
+	is_gap = r->has_gap ||
+	    (f->page.kept_after > r->after && f->page.kept_after > r->gap_told);
 	if (r->is_answer) {
 		answer_page(f, is_gap);
 		return;

@@ -72,8 +72,9 @@ read_page(uv_work_t *work)
 	struct log_reader *r;
 
 	/* the loop's own deflater belongs to its thread */
-	if (f->how.form == FORM_WS_DEFLATE && (f->rc = deflater_new(
-	    &f->how.deflater, DEFLATE_WINDOW_BITS, &f->err)) != RC_OK)
+	if (f->how.form == FORM_WS_DEFLATE &&
+	    (f->rc = deflater_new(
+	         &f->how.deflater, DEFLATE_WINDOW_BITS, &f->err)) != RC_OK)
 		return;
 	f->rc = store_borrow(f->hub->store, &r, &f->err);
 	if (f->rc == RC_OK) {
@@ -156,8 +157,8 @@ fetch_new(struct reader *r)
 	/* a half-sent message comes again, to be continued */
 	f->after = r->partial.seq != 0 ? r->partial.seq - 1 : r->after;
 	f->is_answer = r->is_answer;
-	f->answer = (struct poll_answer){.is_first = true,
-	    .callback = f->how.callback};
+	f->answer =
+	    (struct poll_answer){.is_first = true, .callback = f->how.callback};
 	f->max_messages = r->is_answer ? r->limit : UINT32_MAX;
 	f->max_bytes = r->is_answer ? o->answer_bytes : o->page_bytes;
 	f->max_scan = (uint32_t)o->page_scan;

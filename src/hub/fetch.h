@@ -1,7 +1,7 @@
 /*
  * Pages of history for readers that are behind, read and encoded on the
- * thread pool, at most `fetches` at a time, each of at most page-bytes: so memory stays
- * flat however many readers are behind.  Only hub/ sees this.
+ * thread pool, at most `fetches` at a time, each of at most page-bytes: so
+ * memory stays flat however many readers are behind.  Only hub/ sees this.
  */
 #ifndef COMETLOG_HUB_FETCH_H
 #define COMETLOG_HUB_FETCH_H
@@ -9,16 +9,17 @@
 #include "hub/reader.h"
 
 struct fetch {
-	uv_work_t work;         /* first: what libuv gives back */
+	uv_work_t work; /* first: what libuv gives back */
 	struct hub *hub;
-	struct reader *reader;  /* NULL: it has left meanwhile */
+	struct reader *reader; /* NULL: it has left meanwhile */
 	/* what to read; copies, as the reader may leave */
 	struct pattern_set what;
-	struct interest interest;       /* only where what isn't all of it */
-	uint64_t until;                 /* the page ends here: then others join */
-	bool is_cut;                    /* it did */
+	struct interest interest; /* only where what isn't all of it */
+	uint64_t until;           /* the page ends here:
+	                             then others join */
+	bool is_cut;              /* it did */
 	struct encode how;
-	struct outlet outlet;   /* for the framing only */
+	struct outlet outlet; /* for the framing only */
 	uint64_t after;
 	uint32_t max_messages, max_scan;
 	size_t max_bytes;
@@ -26,10 +27,11 @@ struct fetch {
 	enum rc rc;
 	struct err err;
 	struct log_page page;
-	struct buf bytes;       /* pieces, one after the other */
+	struct buf bytes; /* pieces, one after the other */
 	struct piece *piece;
 	size_t n_pieces, cap_pieces;
-	struct poll_answer answer;      /* is_answer readers: bytes is its middle */
+	struct poll_answer answer; /* is_answer readers:
+	                              bytes is its middle */
 	bool is_answer;
 };
 

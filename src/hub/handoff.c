@@ -86,9 +86,8 @@ add(struct handoff *h, const struct message *m, const struct appended *result,
 
 	if (result->is_duplicate || h->is_cut)
 		return;
-	c = h->bytes + size_of(m) > h->limit_bytes
-	    ? NULL
-	    : copy_of(m, result->seq, a);
+	c = h->bytes + size_of(m) > h->limit_bytes ? NULL
+	                                           : copy_of(m, result->seq, a);
 	if (c == NULL) {
 		h->is_cut = true;
 		return;

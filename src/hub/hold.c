@@ -20,21 +20,25 @@ hub_set_timer(struct reader *r)
 
 	if (!r->is_answer && beat < due)
 		due = beat;
-	if (r->client != NULL && due > uv_now(r->hub->loop) + r->client->tick_ms)
+	if (r->client != NULL &&
+	    due > uv_now(r->hub->loop) + r->client->tick_ms)
 		due = uv_now(r->hub->loop) + r->client->tick_ms;
 	wheel_set(&r->hub->wheel, &r->timer, due);
 }
 
-/* Its time is over.  retry_ms: what a stream is told to wait; 0: as it knows. */
+/* Its time is over.  retry_ms: what a stream is told to
+   wait; 0: as it knows. */
 static void
 end_hold(struct reader *r, uint32_t retry_ms)
 {
 	struct buf b;
 
 	if (r->state == READER_PAGING && r->fetch != NULL)
-		r->hold_until_ms += 2 * WHEEL_TICK_MS; /* its page is on the way */
+		r->hold_until_ms += 2 * WHEEL_TICK_MS; /* its page is
+		                                          on the way */
 	else if (!hub_is_flowing(r))
-		reader_close(r); /* it doesn't read: nothing can be ended well */
+		reader_close(r); /* it doesn't read: nothing
+		                    can be ended well */
 	else if (!r->is_answer)
 		reader_finish(r, retry_ms);
 	else {
@@ -52,8 +56,8 @@ end_hold(struct reader *r, uint32_t retry_ms)
 void
 hub_on_timer(void *arg, struct timer *t)
 {
-	struct reader *r = (struct reader *)((char *)t -
-	    offsetof(struct reader, timer));
+	struct reader *r =
+	    (struct reader *)((char *)t - offsetof(struct reader, timer));
 	struct hub *h = arg;
 	uint64_t now = uv_now(h->loop);
 	struct buf b;
@@ -72,7 +76,8 @@ hub_on_timer(void *arg, struct timer *t)
 		if (b.rc == RC_OK)
 			reader_say(r, buf_slice(&b));
 		buf_fini(&b);
-		r->beat_ms = now; /* also when the socket is full: no hurry then */
+		r->beat_ms = now; /* also when the socket is
+		                     full: no hurry then */
 	} else if (now >= quiet_since_ms(r) + h->options->heartbeat_ms) {
 		r->beat_ms = now; /* behind: it gets messages instead */
 	}
@@ -152,9 +157,9 @@ open_answer(struct reader *r, const struct hub_reader *spec)
 	buf_init(&b, 0);
 	buf_add_slice(&b, spec->head);
 	if (r->interest.what.n > 0 && !r->is_listener) /* a WebSocket may
-							  have none yet */
-		encode_opening(&b, &r->how, r->after, spec->retry_ms,
-		    r->has_gap);
+	                                                  have none yet */
+		encode_opening(
+		    &b, &r->how, r->after, spec->retry_ms, r->has_gap);
 	if (b.rc != RC_OK || (b.n > 0 && !reader_say(r, buf_slice(&b))))
 		reader_close(r);
 	if (r->has_gap)
@@ -163,14 +168,14 @@ open_answer(struct reader *r, const struct hub_reader *spec)
 	buf_fini(&b);
 }
 
-/* A reader of nothing yet, in the hub's list.  Takes what and place, and the outlet
-   where it succeeds. */
+/* A reader of nothing yet, in the hub's list.  Takes what and place, and the
+   outlet where it succeeds. */
 static struct reader *
 make_reader(struct hub *h, struct hub_reader *spec, struct err *e)
 {
 	struct reader *r = calloc(1, sizeof *r);
-	int code = r == NULL ? UV_ENOMEM :
-	    uv_poll_init(h->loop, &r->poll, spec->outlet.fd);
+	int code = r == NULL ? UV_ENOMEM
+	                     : uv_poll_init(h->loop, &r->poll, spec->outlet.fd);
 
 	if (code != 0) {
 		err_set(e, code == UV_ENOMEM ? RC_NOMEM : RC_IO,
@@ -198,8 +203,8 @@ make_reader(struct hub *h, struct hub_reader *spec, struct err *e)
 	if (r->next != NULL)
 		r->next->link = &r->next;
 	h->readers = r;
-	atomic_store_explicit(&h->figures.held, ++h->n_readers,
-	    memory_order_relaxed);
+	atomic_store_explicit(
+	    &h->figures.held, ++h->n_readers, memory_order_relaxed);
 	count(&h->figures.held_total, 1);
 	return r;
 }
@@ -255,7 +260,8 @@ settle(struct hub *h, struct reader *r, const struct hub_reader *spec,
 	return RC_OK;
 }
 
-/* A reader that stands where it begins; NULL: it failed, and spec has the outlet. */
+/* A reader that stands where it begins; NULL: it failed, and
+   spec has the outlet. */
 static struct reader *
 start_reader(struct hub *h, struct hub_reader *spec, struct err *e)
 {
@@ -330,7 +336,8 @@ hub_attach(struct hub *h, struct hub_reader *spec,
 	r->client_arg = arg;
 	hub_set_timer(r);
 	if (r->state == READER_BLOCKED)
-		reader_watch(r, true); /* there is room: the loop feeds it soon */
+		reader_watch(r, true); /* there is room: the
+		                          loop feeds it soon */
 	return RC_OK;
 }
 
@@ -345,4 +352,3 @@ hub_drain(struct hub *h)
 		drain(r);
 	}
 }
-

@@ -38,7 +38,8 @@ start_over(struct hub *h, const struct log_tip *tip)
 {
 	struct reader *r, *next;
 
-	diag(DIAG_WARN, "the log was replaced: readers start over in epoch %08x",
+	diag(DIAG_WARN,
+	    "the log was replaced: readers start over in epoch %08x",
 	    tip->epoch);
 	ring_clear(&h->ring);
 	h->epoch = tip->epoch;
@@ -65,8 +66,8 @@ static bool
 take_message(void *arg, const struct message *m)
 {
 	struct hub *h = arg;
-	uint64_t expected = h->n_batch == 0 ? h->tip + 1 :
-	    h->batch[h->n_batch - 1]->m.seq + 1;
+	uint64_t expected =
+	    h->n_batch == 0 ? h->tip + 1 : h->batch[h->n_batch - 1]->m.seq + 1;
 
 	if (m->seq != expected ||
 	    ring_add(&h->ring, m, &h->batch[h->n_batch]) != RC_OK) {
@@ -80,7 +81,8 @@ take_message(void *arg, const struct message *m)
 static bool
 read_batch(struct hub *h)
 {
-	struct log_query q = {.after = h->tip, .max_messages = HUB_BATCH,
+	struct log_query q = {.after = h->tip,
+	    .max_messages = HUB_BATCH,
 	    .max_bytes = h->options->ring_bytes / 2 + 1};
 	struct log_page page;
 	struct err e;
@@ -117,10 +119,10 @@ read_batch(struct hub *h)
 static void
 note_synced(struct hub *h)
 {
-	atomic_store_explicit(&h->figures.ring_messages, h->ring.n,
-	    memory_order_relaxed);
-	atomic_store_explicit(&h->figures.ring_bytes, h->ring.bytes,
-	    memory_order_relaxed);
+	atomic_store_explicit(
+	    &h->figures.ring_messages, h->ring.n, memory_order_relaxed);
+	atomic_store_explicit(
+	    &h->figures.ring_bytes, h->ring.bytes, memory_order_relaxed);
 	h->is_syncing = false;
 	if (h->synced != NULL)
 		h->synced(h->synced_arg);
@@ -193,14 +195,15 @@ hub_on_sync(struct hub *h, void (*fn)(void *arg), void *arg)
 }
 
 bool
-hub_recent(struct hub *h, uint64_t after, bool (*fn)(void *arg,
-    struct entry *en, const struct message *m), void *arg, uint64_t *reached)
+hub_recent(struct hub *h, uint64_t after,
+    bool (*fn)(void *arg, struct entry *en, const struct message *m), void *arg,
+    uint64_t *reached)
 {
 	struct entry *en;
 
 	*reached = after;
-	if (after > h->tip || (after < h->tip &&
-	    ring_find(&h->ring, after + 1) == NULL))
+	if (after > h->tip ||
+	    (after < h->tip && ring_find(&h->ring, after + 1) == NULL))
 		return false;
 	while (*reached < h->tip &&
 	    (en = ring_find(&h->ring, *reached + 1)) != NULL &&
@@ -278,13 +281,18 @@ hub_figures(struct hub *h, struct hub_figures *f)
 
 	*f = (struct hub_figures){
 	    .held = atomic_load_explicit(&c->held, memory_order_relaxed),
-	    .held_total = atomic_load_explicit(&c->held_total, memory_order_relaxed),
-	    .deliveries = atomic_load_explicit(&c->deliveries, memory_order_relaxed),
-	    .sent_bytes = atomic_load_explicit(&c->sent_bytes, memory_order_relaxed),
+	    .held_total =
+	        atomic_load_explicit(&c->held_total, memory_order_relaxed),
+	    .deliveries =
+	        atomic_load_explicit(&c->deliveries, memory_order_relaxed),
+	    .sent_bytes =
+	        atomic_load_explicit(&c->sent_bytes, memory_order_relaxed),
 	    .pages = atomic_load_explicit(&c->pages, memory_order_relaxed),
 	    .gaps = atomic_load_explicit(&c->gaps, memory_order_relaxed),
-	    .ring_messages = atomic_load_explicit(&c->ring_messages, memory_order_relaxed),
-	    .ring_bytes = atomic_load_explicit(&c->ring_bytes, memory_order_relaxed),
+	    .ring_messages =
+	        atomic_load_explicit(&c->ring_messages, memory_order_relaxed),
+	    .ring_bytes =
+	        atomic_load_explicit(&c->ring_bytes, memory_order_relaxed),
 	};
 }
 
@@ -334,10 +342,10 @@ hub_new(struct hub **out, uv_loop_t *loop, const struct options *o,
 	pthread_mutex_init(&h->topics_lock, NULL);
 	if ((rc = open_budget(h, e)) != RC_OK ||
 	    (rc = log_reader_open(l, &h->log, e)) != RC_OK ||
-	    (rc = wake_new(&h->wake, loop, log_wake_path(l),
-	    log_change_path(l), on_look, is_known, h, e)) != RC_OK ||
+	    (rc = wake_new(&h->wake, loop, log_wake_path(l), log_change_path(l),
+	         on_look, is_known, h, e)) != RC_OK ||
 	    (rc = handoff_new(&h->handoff, loop, o->ring_bytes / 4, on_handed,
-	    h, e)) != RC_OK) {
+	         h, e)) != RC_OK) {
 		wake_free(h->wake);
 		log_reader_close(h->log);
 		budget_free(h->budget);

@@ -26,36 +26,37 @@ struct hub {
 	const struct options *options;
 	struct store *store;
 	struct outbox *box;
-	struct budget *budget;          /* NULL: none */
+	struct budget *budget; /* NULL: none */
 	struct log_reader *log;
-	struct deflater *deflater;      /* made for the first who wants it */
+	struct deflater *deflater; /* made for the first who wants it */
 	struct wake *wake;
 	struct handoff *handoff;
 	uv_timer_t tick;
-	atomic_bool is_awake;           /* somebody is held: commits matter */
+	atomic_bool is_awake; /* somebody is held: commits matter */
 	_Atomic uint64_t claims;
 
-	uint64_t tip;                   /* all up to here was delivered */
+	uint64_t tip; /* all up to here was delivered */
 	uint32_t epoch;
-	struct ring ring;               /* ends at tip, or is empty */
+	struct ring ring; /* ends at tip, or is empty */
 	struct topics topics;
-	pthread_mutex_t topics_lock;    /* taken to change them, and by others to look */
+	pthread_mutex_t topics_lock; /* taken to change them,
+	                                and by others to look */
 	struct reader *readers;
 	size_t n_readers;
 	struct fetches fetches;
 	struct wheel wheel;
 	struct hub_counters figures;
 	bool is_syncing;
-	bool is_draining;               /* hub_drain was called */
-	void (*synced)(void *arg);      /* hub_on_sync's */
+	bool is_draining;          /* hub_drain was called */
+	void (*synced)(void *arg); /* hub_on_sync's */
 	void *synced_arg;
-	int closing;                    /* handles still open */
-	bool is_ending;                 /* hub_free was called */
+	int closing;    /* handles still open */
+	bool is_ending; /* hub_free was called */
 
 	/* the delivery under way */
 	struct entry *batch[HUB_BATCH];
 	size_t n_batch;
-	uint8_t at;                     /* the one being matched */
+	uint8_t at; /* the one being matched */
 	bool has_hole;
 	struct topic *dirty;
 };

@@ -13,8 +13,8 @@ interest_fini(struct interest *in)
 static struct span
 span_of(const struct interest *in, size_t i)
 {
-	return in->span == NULL ? (struct span){in->base, in->base} :
-	    in->span[i];
+	return in->span == NULL ? (struct span){in->base, in->base}
+	                        : in->span[i];
 }
 
 static void
@@ -65,8 +65,8 @@ draft_without(struct draft *d, const struct interest *in, struct slice pattern,
 	d->pattern = calloc(in->what.n + 1, sizeof *d->pattern);
 	d->span = calloc(in->what.n + 1, sizeof *d->span);
 	if (d->pattern == NULL || d->span == NULL)
-		return err_set(e, RC_NOMEM, "no memory for %zu patterns",
-		    in->what.n);
+		return err_set(
+		    e, RC_NOMEM, "no memory for %zu patterns", in->what.n);
 	for (i = 0; i < in->what.n; i++) {
 		if (slice_is(in->what.item[i], pattern))
 			continue;

@@ -21,14 +21,15 @@ struct span {
 
 struct interest {
 	struct pattern_set what;
-	struct span *span;      /* one for each; NULL: {base, base} for all */
+	struct span *span; /* one for each; NULL: {base, base} for all */
 	uint64_t base;
-	uint64_t mixed_until;   /* the highest from: beyond it patterns decide */
+	uint64_t mixed_until; /* the highest from: beyond
+	                         it patterns decide */
 };
 
 void interest_fini(struct interest *in);
-enum rc interest_copy(struct interest *to, const struct interest *from,
-    struct err *e) MUST_CHECK;
+enum rc interest_copy(
+    struct interest *to, const struct interest *from, struct err *e) MUST_CHECK;
 
 /* Is a message covered, and not delivered before? */
 bool interest_wants(const struct interest *in, const struct message *m);
@@ -58,8 +59,8 @@ uint64_t interest_from(const struct interest *in, struct slice pattern);
 /* The lowest seq behind which anything is wanted: where a cursor may begin. */
 uint64_t interest_floor(const struct interest *in);
 
-/* For reading on from `after`: the patterns wanted there (copied), and the seq up to
-   which that holds (UINT64_MAX: for good). */
+/* For reading on from `after`: the patterns wanted there (copied), and the seq
+   up to which that holds (UINT64_MAX: for good). */
 enum rc interest_active(const struct interest *in, uint64_t after,
     struct pattern_set *active, uint64_t *until, struct err *e) MUST_CHECK;
 

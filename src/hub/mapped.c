@@ -23,9 +23,9 @@
 struct mapped {
 	char *path;
 	void *map;
-	atomic_bool is_lost;            /* see on_bus */
-	struct mapped_head head;        /* what the file has to begin with */
-	pthread_mutex_t lock;           /* of what follows */
+	atomic_bool is_lost;     /* see on_bus */
+	struct mapped_head head; /* what the file has to begin with */
+	pthread_mutex_t lock;    /* of what follows */
 	int fd;
 	dev_t dev;
 	ino_t ino;
@@ -69,8 +69,8 @@ static void
 install_handler(void)
 {
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-	struct sigaction now, bus = {
-	    .sa_sigaction = on_bus, .sa_flags = SA_SIGINFO | SA_NODEFER};
+	struct sigaction now,
+	    bus = {.sa_sigaction = on_bus, .sa_flags = SA_SIGINFO | SA_NODEFER};
 
 	sigemptyset(&bus.sa_mask);
 	pthread_mutex_lock(&lock);
@@ -107,8 +107,8 @@ unwatch(struct mapped *m)
 
 /* ---- locks ------------------------------------------------------------- */
 
-/* F_OFD_SETLK: the kernel drops the lock with the last process that has the open
-   file. */
+/* F_OFD_SETLK: the kernel drops the lock with the last process that
+   has the open file. */
 static int
 set_lock(int fd, uint32_t n, short type)
 {
@@ -152,8 +152,8 @@ mapped_unlock(struct mapped *m, uint32_t n)
 static enum rc
 fail(const struct mapped *m, struct err *e)
 {
-	return err_set(e, RC_CONFIG, "shared file %s: %s", m->path,
-	    strerror(errno));
+	return err_set(
+	    e, RC_CONFIG, "shared file %s: %s", m->path, strerror(errno));
 }
 
 static bool
@@ -188,8 +188,8 @@ open_file(const struct mapped *m, int *fd, struct stat *st, struct err *e)
 	if (*fd < 0 || fstat(*fd, st) != 0)
 		return fail(m, e);
 	if (!S_ISREG(st->st_mode))
-		return err_set(e, RC_CONFIG, "shared file %s is no file",
-		    m->path);
+		return err_set(
+		    e, RC_CONFIG, "shared file %s is no file", m->path);
 	/* where there are no locks, two that start at once may make it twice */
 	(void)lock_fd(*fd, LOCK_OF_FILE, OPEN_WAIT_MS);
 	if (!is_whole(m, *fd) && !make_whole(m, *fd))
@@ -198,8 +198,8 @@ open_file(const struct mapped *m, int *fd, struct stat *st, struct err *e)
 	return rc;
 }
 
-/* Somewhere, or in the place of the one that is mapped, at once for all threads.
-   Not by MAP_FIXED, which leaves nothing mapped where it fails. */
+/* Somewhere, or in the place of the one that is mapped, at once for all
+   threads.  Not by MAP_FIXED, which leaves nothing mapped where it fails. */
 static void *
 map_fd(const struct mapped *m, int fd)
 {
@@ -328,9 +328,10 @@ mapped_refresh(struct mapped *m, struct err *e)
 enum rc
 mapped_reserve(struct mapped *m, uint32_t at, uint32_t bytes, struct err *e)
 {
-	if (fallocate(m->fd, FALLOC_FL_KEEP_SIZE, (off_t)at, (off_t)bytes) != 0 &&
+	if (fallocate(m->fd, FALLOC_FL_KEEP_SIZE, (off_t)at, (off_t)bytes) !=
+	        0 &&
 	    (errno == ENOSPC || errno == EDQUOT))
-		return err_set(e, RC_IO, "shared file %s: %s", m->path,
-		    strerror(errno));
+		return err_set(
+		    e, RC_IO, "shared file %s: %s", m->path, strerror(errno));
 	return RC_OK; /* or there is no such call here */
 }

@@ -5,8 +5,8 @@
  * So is one of an earlier boot: what a mapped file holds after the loss of
  * power is anybody's guess.
  *
- * Should somebody cut the file short while it is mapped, or the disk fail, which
- * is SIGBUS, the process goes on with memory of its own, all zeros, until
+ * Should somebody cut the file short while it is mapped, or the disk fail,
+ * which is SIGBUS, the process goes on with memory of its own, all zeros, until
  * mapped_refresh has mapped a new file.  For that it catches SIGBUS; what isn't
  * about these maps goes to the handler that was there before.
  *
@@ -26,9 +26,9 @@ struct mapped;
 struct mapped_head {
 	char magic[8];
 	uint32_t format;
-	uint32_t bytes;         /* of the whole file */
+	uint32_t bytes; /* of the whole file */
 	char boot[40];
-	uint64_t drawn;         /* at random when the file was made */
+	uint64_t drawn; /* at random when the file was made */
 };
 
 /* magic (8 bytes), format: the caller's.  bytes: with the head, below 1 GiB.
@@ -46,10 +46,10 @@ void *mapped_memory(const struct mapped *m);
    what it was. */
 enum rc mapped_refresh(struct mapped *m, struct err *e) MUST_CHECK;
 
-/* Gives the bytes at `at` room on the disk.  RC_IO: there is none, so writing to
-   them would be SIGBUS. */
-enum rc mapped_reserve(struct mapped *m, uint32_t at, uint32_t bytes,
-    struct err *e) MUST_CHECK;
+/* Gives the bytes at `at` room on the disk.  RC_IO: there is none, so writing
+   to them would be SIGBUS. */
+enum rc mapped_reserve(
+    struct mapped *m, uint32_t at, uint32_t bytes, struct err *e) MUST_CHECK;
 
 /*
  * One process at a time, for number n (below 2^30), waiting wait_ms at most;

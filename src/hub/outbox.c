@@ -10,19 +10,19 @@
 #define LINGER_MAX 1024
 
 struct leaving {
-	uv_poll_t poll;         /* first: what libuv gives back */
+	uv_poll_t poll; /* first: what libuv gives back */
 	struct leaving *next, **link;
 	struct outbox *box;
 	struct outlet outlet;
 	char *bytes;
 	size_t n, sent;
 	uint64_t due_ms;
-	bool is_lingering;      /* then the peer ends it */
+	bool is_lingering; /* then the peer ends it */
 };
 
 struct outbox {
 	uv_loop_t *loop;
-	uv_timer_t sweep;       /* runs while something is under way */
+	uv_timer_t sweep; /* runs while something is under way */
 	struct leaving *list;
 	size_t count, lingering;
 	uint64_t wait_ms;
@@ -99,8 +99,8 @@ readable(uv_poll_t *poll, int status, int events)
 	(void)events;
 	if (status == 0)
 		n = recv(l->outlet.fd, bytes, sizeof bytes, MSG_DONTWAIT);
-	if (n == 0 || (n < 0 && (status < 0 || (errno != EAGAIN &&
-	    errno != EINTR))))
+	if (n == 0 ||
+	    (n < 0 && (status < 0 || (errno != EAGAIN && errno != EINTR))))
 		finish(l, false);
 }
 
@@ -167,15 +167,15 @@ add(struct outbox *b, struct outlet o, char *bytes, size_t n, size_t from)
 }
 
 void
-outbox_send(struct outbox *b, struct outlet o, char *bytes, size_t n,
-    size_t from)
+outbox_send(
+    struct outbox *b, struct outlet o, char *bytes, size_t n, size_t from)
 {
 	add(b, o, bytes, n, from);
 }
 
 void
-outbox_linger(struct outbox *b, struct outlet o, struct slice last,
-    uint64_t wait_ms)
+outbox_linger(
+    struct outbox *b, struct outlet o, struct slice last, uint64_t wait_ms)
 {
 	char *bytes = malloc(last.n + 1);
 	struct iovec iov = {(char *)last.p, last.n};

@@ -19,16 +19,17 @@ enum rc outbox_new(struct outbox **out, uv_loop_t *loop, uint64_t wait_ms,
     struct err *e) MUST_CHECK;
 
 /* Loop thread.  Sends bytes[from..] and is then done with the outlet.  Takes
-   both (bytes is freed with free), also on failure, when the outlet is closed. */
-void outbox_send(struct outbox *b, struct outlet o, char *bytes, size_t n,
-    size_t from);
+   both (bytes is freed with free), also on failure, when the outlet is
+   closed. */
+void outbox_send(
+    struct outbox *b, struct outlet o, char *bytes, size_t n, size_t from);
 
 /* Loop thread.  Sends last (copied), says that no more comes, and waits for the
    peer to end the connection, at most wait_ms: closed earlier, the kernel could
    take back what the peer hasn't read.  Of more than 1024 at a time the rest is
    closed at once.  Takes o, a socket. */
-void outbox_linger(struct outbox *b, struct outlet o, struct slice last,
-    uint64_t wait_ms);
+void outbox_linger(
+    struct outbox *b, struct outlet o, struct slice last, uint64_t wait_ms);
 
 /* Loop thread.  The outlet's answer is out: gives it back to its server, or
    closes it. */

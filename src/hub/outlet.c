@@ -25,8 +25,8 @@ outlet_add_end(const struct outlet *o, struct buf *b)
 ssize_t
 outlet_send(const struct outlet *o, const struct iovec *iov, int n)
 {
-	struct msghdr m = {.msg_iov = (struct iovec *)iov,
-	    .msg_iovlen = (size_t)n};
+	struct msghdr m = {
+	    .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n};
 	ssize_t sent;
 
 	do {

@@ -1,7 +1,8 @@
 /*
  * An outlet is where an answer goes: a non-blocking descriptor to the web
  * server, and how bytes are framed on it (FastCGI records; nothing under plain
- * CGI and on a WebSocket).  A plain value; whoever holds it owns the descriptor.
+ * CGI and on a WebSocket).  A plain value; whoever holds
+ * it owns the descriptor.
  */
 #ifndef COMETLOG_HUB_OUTLET_H
 #define COMETLOG_HUB_OUTLET_H
@@ -14,12 +15,14 @@
 
 struct outlet {
 	int fd;
-	uint16_t id;            /* FastCGI request id */
+	uint16_t id; /* FastCGI request id */
 	bool is_fcgi;
-	bool is_keep;           /* the server wants the connection back afterwards */
-	bool is_socket;         /* else a pipe or file */
-	bool is_one_way;        /* plain CGI's standard output: nothing comes from
-	                           there, nor is an end of input the peer's leaving */
+	bool is_keep;    /* the server wants the
+	                    connection back afterwards */
+	bool is_socket;  /* else a pipe or file */
+	bool is_one_way; /* plain CGI's standard output: nothing comes
+	                    from there, nor is an end of input the peer's
+	                    leaving */
 };
 
 /* The framing that bytes shared by all FastCGI readers are made with. */

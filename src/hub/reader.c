@@ -30,8 +30,8 @@ reader_join(struct reader *r)
 		return RC_NOMEM;
 	pthread_mutex_lock(&h->topics_lock);
 	for (i = 0; i < n && rc == RC_OK; i++)
-		rc = topics_join(&h->topics, r->interest.what.item[i],
-		    &r->member[i], r);
+		rc = topics_join(
+		    &h->topics, r->interest.what.item[i], &r->member[i], r);
 	pthread_mutex_unlock(&h->topics_lock);
 	if (rc != RC_OK)
 		reader_leave(r);
@@ -71,8 +71,8 @@ reader_retire(struct reader *r)
 		r->next->link = r->link;
 	uv_poll_stop(&r->poll);
 	uv_close((uv_handle_t *)&r->poll, freed);
-	atomic_store_explicit(&h->figures.held, --h->n_readers,
-	    memory_order_relaxed);
+	atomic_store_explicit(
+	    &h->figures.held, --h->n_readers, memory_order_relaxed);
 	hub_unclaim(h, r->place);
 	if (h->n_readers == 0)
 		hub_sleep(h);
@@ -176,9 +176,9 @@ on_event(uv_poll_t *poll, int status, int events)
 		hub_feed(r);
 }
 
-/* What tells of the peer's leaving.  Nothing urgent ever comes on a Unix socket,
-   but what watches for it is told when the peer closes, and not when it has
-   only said all it had to say. */
+/* What tells of the peer's leaving.  Nothing urgent ever comes on a Unix
+   socket, but what watches for it is told when the peer closes, and not when it
+   has only said all it had to say. */
 static int
 watch_for_end(const struct reader *r)
 {
@@ -196,14 +196,13 @@ reader_watch(struct reader *r, bool is_writing)
 
 	if (r->state == READER_ENDED)
 		return;
-	if (is_writing == r->is_writing &&
-	    r->is_paused == r->was_paused &&
+	if (is_writing == r->is_writing && r->is_paused == r->was_paused &&
 	    uv_is_active((uv_handle_t *)&r->poll))
 		return;
 	r->is_writing = is_writing;
 	r->was_paused = r->is_paused;
-	uv_poll_start(&r->poll, events | (is_writing ? UV_WRITABLE : 0),
-	    on_event);
+	uv_poll_start(
+	    &r->poll, events | (is_writing ? UV_WRITABLE : 0), on_event);
 }
 
 void
@@ -340,8 +339,8 @@ reader_pass_border(struct reader *r)
 	ssize_t sent;
 
 	if (r->aside != NULL) {
-		sent = send_whole(r, r->aside + r->aside_sent,
-		    r->aside_n - r->aside_sent);
+		sent = send_whole(
+		    r, r->aside + r->aside_sent, r->aside_n - r->aside_sent);
 		if (sent < 0)
 			return false;
 		r->aside_sent += (uint32_t)sent;

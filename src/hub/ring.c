@@ -110,7 +110,8 @@ enum rc
 ring_encode(struct ring *r, struct entry *en, const struct encode *how,
     struct slice *out)
 {
-	const struct outlet shared = {.fd = -1, .id = OUTLET_SHARED_ID,
+	const struct outlet shared = {.fd = -1,
+	    .id = OUTLET_SHARED_ID,
 	    .is_fcgi = !form_is_ws(how->form)};
 	struct slice *kept = &en->shared[how->form];
 	struct buf content, framed;

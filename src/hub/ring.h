@@ -10,13 +10,13 @@
 #include "wire/encode.h"
 
 struct entry {
-	struct message m;               /* points behind the entry */
-	struct slice shared[FORMS];     /* p == NULL: not encoded yet */
+	struct message m;           /* points behind the entry */
+	struct slice shared[FORMS]; /* p == NULL: not encoded yet */
 };
 
 struct ring {
-	struct entry **at;              /* cap is a power of two */
-	size_t cap, head, n;            /* at[head] is the oldest */
+	struct entry **at;   /* cap is a power of two */
+	size_t cap, head, n; /* at[head] is the oldest */
 	size_t bytes, limit_bytes;
 };
 
@@ -25,8 +25,8 @@ void ring_clear(struct ring *r);
 void ring_fini(struct ring *r);
 
 /* Copies m to the end; m->seq must be one above the newest.  RC_NOMEM. */
-enum rc ring_add(struct ring *r, const struct message *m,
-    struct entry **out) MUST_CHECK;
+enum rc ring_add(
+    struct ring *r, const struct message *m, struct entry **out) MUST_CHECK;
 
 /* Lets go of the oldest until the bound holds. */
 void ring_trim(struct ring *r);
@@ -38,8 +38,9 @@ struct entry *ring_find(struct ring *r, uint64_t seq);
 uint64_t ring_oldest(const struct ring *r);
 
 /* The entry's bytes in a form, framed with OUTLET_SHARED_ID; made at the first
-   call.  Of how only what all readers of the form share may matter.  RC_NOMEM. */
-enum rc ring_encode(struct ring *r, struct entry *en,
-    const struct encode *how, struct slice *out) MUST_CHECK;
+   call.  Of how only what all readers of the form share may matter.
+   RC_NOMEM. */
+enum rc ring_encode(struct ring *r, struct entry *en, const struct encode *how,
+    struct slice *out) MUST_CHECK;
 
 #endif

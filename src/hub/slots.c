@@ -23,8 +23,8 @@ _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2,
 /* A serial is odd while its connect is under way. */
 #define CONNECT_IS_HELD 1u
 
-/* A version has, above the changes of subscriptions, twice how often the session
-   has gone back. */
+/* A version has, above the changes of subscriptions, twice how often the
+   session has gone back. */
 #define ONCE_BACK (UINT32_C(1) << 24)
 
 /* All numbers are in the host's byte order. */
@@ -59,8 +59,8 @@ slots_open(struct slots **out, const char *path, struct err *e)
 	*out = NULL;
 	if (s == NULL)
 		return err_set(e, RC_NOMEM, "no memory for sessions");
-	rc = mapped_open(&s->mapped, path, MAGIC, FORMAT,
-	    (uint32_t)sizeof(struct file), e);
+	rc = mapped_open(
+	    &s->mapped, path, MAGIC, FORMAT, (uint32_t)sizeof(struct file), e);
 	if (rc != RC_OK) {
 		free(s);
 		return rc;
@@ -150,8 +150,7 @@ claim(struct slots *s, struct slot slot, uint64_t cursor)
 }
 
 enum rc
-slots_claim(
-    struct slots *s, struct slot slot, uint64_t cursor, struct err *e)
+slots_claim(struct slots *s, struct slot slot, uint64_t cursor, struct err *e)
 {
 	uint32_t at = HEAD_BYTES + slot.at * (uint32_t)sizeof(struct entry);
 	enum rc rc;
@@ -175,8 +174,7 @@ slots_release(struct slots *s, struct slot slot)
 	struct entry *it = entry_of(s, slot);
 	uint64_t check = slot.check;
 
-	if (it != NULL &&
-	    atomic_compare_exchange_strong(&it->check, &check, 0))
+	if (it != NULL && atomic_compare_exchange_strong(&it->check, &check, 0))
 		atomic_fetch_add(&s->map->changes, 1);
 }
 
@@ -245,7 +243,8 @@ slots_end_connect(struct slots *s, struct slot slot, uint32_t serial)
 	struct entry *it = entry_of(s, slot);
 
 	if (it != NULL)
-		atomic_compare_exchange_strong(&it->serial, &serial, serial + 1);
+		atomic_compare_exchange_strong(
+		    &it->serial, &serial, serial + 1);
 }
 
 bool

@@ -10,7 +10,7 @@ struct store {
 	struct log *log;
 	struct log_writer *writer;
 	struct log_retain *retain;
-	pthread_mutex_t lock;           /* for what follows */
+	pthread_mutex_t lock; /* for what follows */
 	struct log_reader *idle[IDLE_MAX];
 	size_t n_idle;
 };
@@ -35,8 +35,9 @@ open_log(struct store *s, const struct options *o, struct err *e)
 	struct log_options lo = {
 	    .path = o->log,
 	    .durability = store_durability(o),
-	    .journal = o->journal == OPTIONS_AUTO ? LOG_AUTO :
-	    o->journal == OPTIONS_WAL ? LOG_WAL : LOG_ROLLBACK,
+	    .journal = o->journal == OPTIONS_AUTO ? LOG_AUTO
+	        : o->journal == OPTIONS_WAL       ? LOG_WAL
+	                                          : LOG_ROLLBACK,
 	    .busy_ms = (uint32_t)o->busy_wait_ms,
 	    .dedupe_ms = o->dedupe_window_s * 1000,
 	    .message_bytes = o->message_bytes,

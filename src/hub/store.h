@@ -24,8 +24,8 @@ enum rc store_open(struct store **out, const struct options *o,
    retention, as log_writer_retain_at_stop. */
 void store_retain_at_close(struct store *s);
 
-/* Stores and answers what waits; nothing can be appended any more: RC_BUSY, also
-   for threads that are about to. */
+/* Stores and answers what waits; nothing can be appended any more: RC_BUSY,
+   also for threads that are about to. */
 void store_finish(struct store *s);
 
 /* As store_finish, then closes.  No reader may be out. */
@@ -41,16 +41,16 @@ enum rc store_fitness(struct store *s, struct slice web_root,
 enum log_durability store_durability(const struct options *o);
 
 /* Any thread; as log_append: RC_BUSY when the queue is full. */
-enum rc store_append(struct store *s, struct append *a,
-    struct err *e) MUST_CHECK;
+enum rc store_append(
+    struct store *s, struct append *a, struct err *e) MUST_CHECK;
 
 /* Any thread; as log_change. */
-enum rc store_change(struct store *s, struct log_change *c,
-    struct err *e) MUST_CHECK;
+enum rc store_change(
+    struct store *s, struct log_change *c, struct err *e) MUST_CHECK;
 
 /* Borrows a reader (opens one when all are out) until store_return. */
-enum rc store_borrow(struct store *s, struct log_reader **r,
-    struct err *e) MUST_CHECK;
+enum rc store_borrow(
+    struct store *s, struct log_reader **r, struct err *e) MUST_CHECK;
 void store_return(struct store *s, struct log_reader *r);
 
 void store_writer_figures(struct store *s, struct log_writer_figures *f);

@@ -1,4 +1,5 @@
-/* What a held connection whose other side speaks can change: hub.h, hub_client. */
+/* What a held connection whose other side speaks can change:
+   hub.h, hub_client. */
 #include "hub/inside.h"
 
 #include <stdlib.h>
@@ -65,7 +66,8 @@ change(struct reader *r, struct interest *to, struct err *e)
 	interest_fini(&r->interest);
 	r->interest = had;
 	if (reader_join(r) != RC_OK)
-		reader_close(r); /* no memory even for that: it resumes by its cursor */
+		reader_close(r); /* no memory even for that: it
+		                    resumes by its cursor */
 	return err_set(e, RC_NOMEM, "no memory for another subscription");
 }
 
@@ -89,7 +91,8 @@ resolve(struct hub *h, struct hub_start *start, struct err *e)
 	}
 	if (start->after <= h->tip && start->epoch == h->epoch)
 		return RC_OK;
-	return err_set(e, RC_BUSY, "the log can't be read at the moment, or was "
+	return err_set(e, RC_BUSY,
+	    "the log can't be read at the moment, or was "
 	    "replaced just now; subscribe again");
 }
 
@@ -116,7 +119,8 @@ hub_subscribe(struct reader *r, struct slice pattern, struct hub_start *start,
 	if (is_only)
 		r->gap_told = start->gap_known;
 	else if (start->gap_known <= at && start->gap_known > r->gap_told)
-		r->gap_told = start->gap_known; /* no gap of others lies below */
+		r->gap_told = start->gap_known; /* no gap of others
+		                                   lies below */
 	if ((is_only && start->after != at) || is_back)
 		move_to(r, start->after);
 	else if (r->state == READER_PAGING)
@@ -137,8 +141,8 @@ hub_unsubscribe(struct reader *r, struct slice pattern, struct err *e)
 	if ((rc = interest_without(&to, &r->interest, pattern, e)) != RC_OK ||
 	    (rc = change(r, &to, e)) != RC_OK)
 		return rc;
-	floor = r->interest.what.n == 0 ? r->hub->tip :
-	    interest_floor(&r->interest);
+	floor = r->interest.what.n == 0 ? r->hub->tip
+	                                : interest_floor(&r->interest);
 	if (floor > hub_position(r, &epoch)) /* it had gone back for this one */
 		move_to(r, floor);
 	else if (r->state == READER_PAGING)

@@ -14,13 +14,13 @@ struct tip {
 	char *path, *new_path;
 	int lock_fd;
 	bool is_keeper;
-	char cursor[CURSOR_MAX_BYTES];  /* what stands in the file */
+	char cursor[CURSOR_MAX_BYTES]; /* what stands in the file */
 	size_t cursor_n;
 };
 
 enum rc
-tip_new(struct tip **out, const char *path, const char *lock_path,
-    struct err *e)
+tip_new(
+    struct tip **out, const char *path, const char *lock_path, struct err *e)
 {
 	struct tip *t = calloc(1, sizeof *t);
 
@@ -62,8 +62,7 @@ tip_is_keeper(struct tip *t)
 {
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 
-	if (!t->is_keeper &&
-	    fcntl(t->lock_fd, F_OFD_SETLK, &lock) == 0) {
+	if (!t->is_keeper && fcntl(t->lock_fd, F_OFD_SETLK, &lock) == 0) {
 		t->is_keeper = true;
 		read_present(t);
 	}
@@ -100,7 +99,8 @@ write_all(int fd, const char *p, size_t n)
 static bool
 write_new(struct tip *t, struct slice cursor)
 {
-	int fd = open(t->new_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	int fd =
+	    open(t->new_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 	char pad[PAD_BYTES];
 	bool is_written;
 

@@ -21,7 +21,8 @@ struct tip;
 enum rc tip_new(struct tip **out, const char *path, const char *lock_path,
     struct err *e) MUST_CHECK;
 
-/* True if this process keeps the file; tries to become the keeper if nobody is. */
+/* True if this process keeps the file; tries to become the
+   keeper if nobody is. */
 bool tip_is_keeper(struct tip *t);
 
 /* Writes the cursor, unless it stands there already, and line ends after it if

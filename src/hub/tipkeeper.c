@@ -25,12 +25,13 @@ struct tipkeeper {
 	struct tip *tip;
 	struct log_reader *log;
 	struct wake *wake;
-	uv_timer_t timer;       /* until the file may be written again, or tried */
+	uv_timer_t timer; /* until the file may be
+	                     written again, or tried */
 	uint64_t interval_ms;
-	bool is_writing;        /* about to, or on a thread of the pool */
-	bool is_due;            /* another wake-up came meanwhile */
+	bool is_writing; /* about to, or on a thread of the pool */
+	bool is_due;     /* another wake-up came meanwhile */
 	bool is_ending;
-	int users;              /* of libuv's, before it may be freed */
+	int users; /* of libuv's, before it may be freed */
 
 	/* the writing thread's while it writes */
 	uv_work_t work;
@@ -136,8 +137,8 @@ on_timer(uv_timer_t *t)
 }
 
 static enum rc
-open_parts(struct tipkeeper *k, const struct options *o, struct log *l,
-    struct err *e)
+open_parts(
+    struct tipkeeper *k, const struct options *o, struct log *l, struct err *e)
 {
 	char *lock;
 	enum rc rc;
@@ -190,8 +191,8 @@ tipkeeper_write_once(const struct options *o, struct store *s)
 	int i;
 
 	if (open_parts(&k, o, store_log(s), &e) == RC_OK) {
-		for (i = 0; i < ONCE_TRIES &&
-		    !(is_keeper = tip_is_keeper(k.tip)); i++)
+		for (i = 0;
+		     i < ONCE_TRIES && !(is_keeper = tip_is_keeper(k.tip)); i++)
 			nanosleep(&pause, NULL);
 		if (is_keeper)
 			write_newest(&k);

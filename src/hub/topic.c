@@ -129,7 +129,8 @@ topics_match(struct topics *t, struct slice channel,
 	struct topic *topic, *next;
 
 	if (t->n_exact > 0) {
-		topic = *find(t, channel, true, (uint32_t)slice_hash(0, channel));
+		topic =
+		    *find(t, channel, true, (uint32_t)slice_hash(0, channel));
 		if (topic != NULL)
 			fn(arg, topic);
 	}

@@ -18,32 +18,33 @@ struct reader;
 
 /* A reader's place in one topic's list. */
 struct membership {
-	struct topic *topic;            /* NULL: none */
+	struct topic *topic; /* NULL: none */
 	struct membership *next, **link;
 	struct reader *reader;
 };
 
 struct topic {
-	struct topic *next;             /* in its hash chain, or the wildcards */
-	struct topic *dirty;            /* the hub's list while it delivers */
-	uint8_t news[HUB_BATCH];        /* the hub's: what to deliver now, as */
-	uint8_t n_news;                 /* indexes into its batch */
+	struct topic *next;      /* in its hash chain,
+	                            or the wildcards */
+	struct topic *dirty;     /* the hub's list while it delivers */
+	uint8_t news[HUB_BATCH]; /* the hub's: what to deliver now, as */
+	uint8_t n_news;          /* indexes into its batch */
 	struct membership *readers;
 	uint32_t n_readers;
 	uint32_t hash;
 	bool is_exact;
-	struct slice pattern;           /* points behind the topic */
+	struct slice pattern; /* points behind the topic */
 };
 
 struct topics {
 	struct topic **bucket;
-	size_t n_buckets;               /* a power of two */
+	size_t n_buckets; /* a power of two */
 	size_t n_exact, n_wild;
 	struct topic *wild;
 };
 
 void topics_init(struct topics *t);
-void topics_fini(struct topics *t);     /* no reader may be left */
+void topics_fini(struct topics *t); /* no reader may be left */
 
 /* Puts m, of reader r, into pattern's topic, made if need be.  RC_NOMEM. */
 enum rc topics_join(struct topics *t, struct slice pattern,

@@ -13,26 +13,26 @@
  */
 static const unsigned again_ms[] = {1, 4, 10};
 #define AGAIN (sizeof again_ms / sizeof again_ms[0])
-#define OWN_MS 100              /* since the last touch: they are writing */
+#define OWN_MS 100 /* since the last touch: they are writing */
 #define OWN_AGAIN_MS 25
 #define KNOWN_MS 5
 
-#define TIMER_MS 1000           /* beside working signals */
-#define TIMER_ALONE_MS 200      /* without */
+#define TIMER_MS 1000      /* beside working signals */
+#define TIMER_ALONE_MS 200 /* without */
 
 struct wake {
-	uv_fs_event_t touched;  /* the wake file */
-	uv_fs_event_t changed;  /* the WAL, or the database */
+	uv_fs_event_t touched; /* the wake file */
+	uv_fs_event_t changed; /* the WAL, or the database */
 	uv_timer_t again, timer;
-	uv_timer_t known;       /* after a touch that told nothing new */
-	size_t step;            /* into again_ms */
-	uint64_t touched_ms;    /* when one of our programs last told */
+	uv_timer_t known;    /* after a touch that told nothing new */
+	size_t step;         /* into again_ms */
+	uint64_t touched_ms; /* when one of our programs last told */
 	const char *wake_path, *change_path;
 	void (*look)(void *arg);
 	bool (*is_known)(void *arg);
 	void *arg;
-	bool is_on, is_deaf;    /* deaf: a watch could not be had */
-	int closing;            /* handles that are still open */
+	bool is_on, is_deaf; /* deaf: a watch could not be had */
+	int closing;         /* handles that are still open */
 };
 
 enum rc
@@ -83,8 +83,8 @@ on_touch(uv_fs_event_t *h, const char *name, int events, int status)
 		uv_timer_start(&w->known, on_known, KNOWN_MS, 0);
 }
 
-static void
-on_change(uv_fs_event_t *h, const char *name, int events, int status);
+static void on_change(
+    uv_fs_event_t *h, const char *name, int events, int status);
 
 static void
 watch(struct wake *w, uv_fs_event_t *h, uv_fs_event_cb fn, const char *path)
@@ -94,8 +94,10 @@ watch(struct wake *w, uv_fs_event_t *h, uv_fs_event_cb fn, const char *path)
 	if (rc == 0 || rc == UV_EINVAL)
 		return;
 	if (!w->is_deaf)
-		diag(DIAG_INFO, "no change signals for %s (%s): the log is "
-		    "asked every %d ms", path, uv_strerror(rc), TIMER_ALONE_MS);
+		diag(DIAG_INFO,
+		    "no change signals for %s (%s): the log is "
+		    "asked every %d ms",
+		    path, uv_strerror(rc), TIMER_ALONE_MS);
 	w->is_deaf = true;
 }
 

@@ -1,9 +1,9 @@
 /*
  * Wake-ups: hints that the log may have news from another process.  A touched
  * wake file tells of our own programs' commits, after the fact.  A foreign
- * writer (PHP, the sqlite3 shell) only changes the WAL, before its commit is visible:
- * that signal is looked at again for a moment.  A slow timer is behind both,
- * for file systems that signal nothing.  Belongs to the loop thread.
+ * writer (PHP, the sqlite3 shell) only changes the WAL, before its commit is
+ * visible: that signal is looked at again for a moment.  A slow timer is behind
+ * both, for file systems that signal nothing.  Belongs to the loop thread.
  */
 #ifndef COMETLOG_HUB_WAKE_H
 #define COMETLOG_HUB_WAKE_H
@@ -24,8 +24,7 @@ struct wake;
  */
 enum rc wake_new(struct wake **out, uv_loop_t *loop, const char *wake_path,
     const char *change_path, void (*look)(void *arg),
-    bool (*is_known)(void *arg), void *arg,
-    struct err *e) MUST_CHECK;
+    bool (*is_known)(void *arg), void *arg, struct err *e) MUST_CHECK;
 
 /* Watches, or not; at first not.  Turning it on does not look. */
 void wake_set(struct wake *w, bool is_on);

@@ -13,13 +13,13 @@
 #define WHEEL_SLOTS 512
 
 struct timer {
-	struct timer *next, **link;     /* link == NULL: not set */
+	struct timer *next, **link; /* link == NULL: not set */
 	uint64_t due_ms;
 };
 
 struct wheel {
 	struct timer *slot[WHEEL_SLOTS];
-	uint64_t tick;          /* the next one to run */
+	uint64_t tick; /* the next one to run */
 };
 
 void wheel_init(struct wheel *w, uint64_t now_ms);

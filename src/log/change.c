@@ -137,8 +137,8 @@ put_subscriptions(const struct change_at *at, const struct log_change *c)
 		st = statement_of(at, ST_SUBSCRIPTION_PUT, c->slot);
 		if (st != NULL) {
 			db_bind(st, 2, c->item[i].pattern);
-			sqlite3_bind_int64(st, 3,
-			    (sqlite3_int64)after_of(at, &c->item[i]));
+			sqlite3_bind_int64(
+			    st, 3, (sqlite3_int64)after_of(at, &c->item[i]));
 		}
 		rc = db_run(at->db, st, at->e);
 	}
@@ -289,8 +289,8 @@ change_has_old(const struct change_at *at, bool *is_old)
 	*is_old = false;
 	if (at->o->session_idle_ms == 0)
 		return RC_OK;
-	return look(at, statement_of(at, ST_SESSION_OLD, oldest_ms(at)),
-	    is_old, &slot);
+	return look(
+	    at, statement_of(at, ST_SESSION_OLD, oldest_ms(at)), is_old, &slot);
 }
 
 enum rc

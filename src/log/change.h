@@ -14,7 +14,7 @@ struct change_at {
 	struct db *db;
 	const struct log_options *o;
 	int64_t now_ms;
-	struct log_tip tip;     /* before it */
+	struct log_tip tip; /* before it */
 	struct err *e;
 };
 
@@ -22,7 +22,8 @@ struct change_at {
  * RC_OK also when the change was refused, with nothing of it done: c->rc and
  * c->why tell.  Else the transaction can't go on.
  */
-enum rc change_store(const struct change_at *at, struct log_change *c) MUST_CHECK;
+enum rc change_store(
+    const struct change_at *at, struct log_change *c) MUST_CHECK;
 
 /* Would others have to look for it?  Of one that was stored. */
 bool change_is_told(const struct log_change *c);

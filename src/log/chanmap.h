@@ -12,20 +12,20 @@
 #include <stdint.h>
 
 struct chanmap_entry {
-	struct chanmap_entry *next;             /* of the same hash */
+	struct chanmap_entry *next; /* of the same hash */
 	struct chanmap_entry *next_touched;
 	int64_t id;
 	uint64_t hash;
-	uint64_t messages, bytes, newest;       /* of this transaction */
+	uint64_t messages, bytes, newest; /* of this transaction */
 	size_t n;
 	char name[];
 };
 
-#define CHANMAP_BUCKETS 4096    /* a power of two */
+#define CHANMAP_BUCKETS 4096 /* a power of two */
 
 struct chanmap {
 	struct chanmap_entry *bucket[CHANMAP_BUCKETS];
-	struct chanmap_entry *touched;          /* has messages */
+	struct chanmap_entry *touched; /* has messages */
 	size_t n;
 };
 
@@ -37,8 +37,8 @@ struct chanmap_entry *chanmap_add(
     struct chanmap *m, struct slice name, int64_t id);
 
 /* Counts one message of the transaction. */
-void chanmap_touch(struct chanmap *m, struct chanmap_entry *c, uint64_t seq,
-    uint64_t bytes);
+void chanmap_touch(
+    struct chanmap *m, struct chanmap_entry *c, uint64_t seq, uint64_t bytes);
 
 /* The id of one of them, by a random number.  0: none is remembered. */
 int64_t chanmap_any(const struct chanmap *m, uint64_t random);

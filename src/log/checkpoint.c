@@ -10,14 +10,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FILL_PAGES 64            /* so long: fill_wal */
-#define FILL_PIECE (256 << 10)   /* bytes */
-#define FILL_PAUSE_MS 20         /* between two of them */
-#define FILL_BYTES (9 << 20)     /* RESTART_BYTES and what comes meanwhile */
-#define PASSIVE_PAGES 1000       /* grown by so many: copy them */
+#define FILL_PAGES 64           /* so long: fill_wal */
+#define FILL_PIECE (256 << 10)  /* bytes */
+#define FILL_PAUSE_MS 20        /* between two of them */
+#define FILL_BYTES (9 << 20)    /* RESTART_BYTES and what comes meanwhile */
+#define PASSIVE_PAGES 1000      /* grown by so many: copy them */
 #define RESTART_BYTES (8 << 20) /* so long: begin it anew */
-#define RESTART_WAIT_MS 20       /* at most, as all writers wait */
-#define RESTART_PAUSE_MS 100     /* after a vain try, then twice that */
+#define RESTART_WAIT_MS 20      /* at most, as all writers wait */
+#define RESTART_PAUSE_MS 100    /* after a vain try, then twice that */
 #define RESTART_PAUSE_MOST_MS 10000
 
 struct checkpointer {
@@ -74,7 +74,8 @@ ready(struct checkpointer *c)
 static bool
 fill_piece(int fd)
 {
-	static char zeros[FILL_PIECE]; /* not const: that would be in the file */
+	static char zeros[FILL_PIECE]; /* not const: that would
+	                                  be in the file */
 	struct stat st;
 	size_t n = FILL_PIECE;
 
@@ -110,7 +111,7 @@ fill_wal(struct checkpointer *c)
 	rc = db_exec(&c->db, "BEGIN IMMEDIATE", NULL);
 	if (rc != RC_OK)
 		return rc == RC_BUSY; /* then later */
-	if (!db_is_replaced(&c->db)) /* the lock is that file's */
+	if (!db_is_replaced(&c->db))  /* the lock is that file's */
 		fd = open(log_change_path(c->log), O_WRONLY | O_CLOEXEC);
 	if (fd >= 0)
 		is_written = fill_piece(fd);

@@ -11,8 +11,8 @@
 struct checkpointer;
 
 /* Without a WAL: *out is NULL, which the others take. */
-enum rc checkpoint_start(struct log *l, struct checkpointer **out,
-    struct err *e) MUST_CHECK;
+enum rc checkpoint_start(
+    struct log *l, struct checkpointer **out, struct err *e) MUST_CHECK;
 
 /* The WAL has so many pages now.  Any thread; cheap while they are few. */
 void checkpoint_hint(struct checkpointer *c, int wal_pages);

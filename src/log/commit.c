@@ -91,8 +91,8 @@ static enum rc
 clear_doubt(struct commit *c, struct err *e)
 {
 	int frames = 0, copied = 0;
-	int code = sqlite3_wal_checkpoint_v2(c->db.c, NULL,
-	    SQLITE_CHECKPOINT_RESTART, &frames, &copied);
+	int code = sqlite3_wal_checkpoint_v2(
+	    c->db.c, NULL, SQLITE_CHECKPOINT_RESTART, &frames, &copied);
 
 	if (code != SQLITE_OK || frames != copied)
 		return fail_to_sync(c, code, e);
@@ -249,8 +249,8 @@ remember_id(struct group *g, int64_t channel_id, struct slice id, uint64_t seq)
 }
 
 static enum rc
-add_message(struct group *g, int64_t channel_id, const struct message *m,
-    uint64_t seq)
+add_message(
+    struct group *g, int64_t channel_id, const struct message *m, uint64_t seq)
 {
 	struct db *db = &g->c->db;
 	sqlite3_stmt *st = db_statement(db, ST_MESSAGE_ADD);

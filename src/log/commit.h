@@ -11,21 +11,23 @@
 
 struct commit {
 	struct log *log;
-	struct db db;           /* closed until first used */
+	struct db db; /* closed until first used */
 	struct chanmap channels;
-	uint32_t epoch;         /* that channels is of: the latest group's */
-	uint64_t newest;        /* seq of the log after the latest group */
-	int wake_fd;            /* -1: not open */
-	int wal_pages;          /* after the latest commit; 0: no WAL */
-	bool is_early;          /* SQLite commits without waiting for the disk */
-	bool is_doubtful;       /* the disk may lack what the WAL has */
+	uint32_t epoch;   /* that channels is of: the latest group's */
+	uint64_t newest;  /* seq of the log after the latest group */
+	int wake_fd;      /* -1: not open */
+	int wal_pages;    /* after the latest commit; 0: no WAL */
+	bool is_early;    /* SQLite commits without
+	                     waiting for the disk */
+	bool is_doubtful; /* the disk may lack what the WAL has */
 };
 
 /* What a group has come to. */
 struct stored {
 	uint64_t messages, duplicates;
-	uint64_t newest;        /* seq; 0: nothing was stored */
-	bool is_told;           /* others should look: for messages or changes */
+	uint64_t newest; /* seq; 0: nothing was stored */
+	bool is_told;    /* others should look: for
+	                    messages or changes */
 };
 
 /* Opens nothing yet. */

@@ -14,8 +14,8 @@
  * opened anew first: made if there is none, brought up to date, its epoch read
  * or drawn.  Any thread.  On failure db is closed.
  */
-enum rc log_connect(struct log *l, struct db *db, enum db_use use,
-    struct err *e) MUST_CHECK;
+enum rc log_connect(
+    struct log *l, struct db *db, enum db_use use, struct err *e) MUST_CHECK;
 
 const struct log_options *log_options_of(const struct log *l);
 

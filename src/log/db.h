@@ -13,17 +13,18 @@
 #include <sqlite3.h>
 
 enum db_use {
-	DB_READ,        /* can't write; a small cache, for there may be many */
-	DB_WRITE,       /* never checkpoints by itself */
+	DB_READ,  /* can't write; a small cache, for there may be many */
+	DB_WRITE, /* never checkpoints by itself */
 };
 
 struct db {
-	sqlite3 *c;                     /* NULL: closed */
-	const char *path;               /* borrowed from the log */
-	struct file_id file;            /* what lay at path when it was opened */
-	uint32_t busy_ms;               /* how long to wait for a lock */
-	uint64_t busy_until_ms;         /* of the wait under way */
-	sqlite3_stmt *statement[ST_COUNT];      /* prepared when first used */
+	sqlite3 *c;                        /* NULL: closed */
+	const char *path;                  /* borrowed from the log */
+	struct file_id file;               /* what lay at path when
+	                                      it was opened */
+	uint32_t busy_ms;                  /* how long to wait for a lock */
+	uint64_t busy_until_ms;            /* of the wait under way */
+	sqlite3_stmt *statement[ST_COUNT]; /* prepared when first used */
 };
 
 /*
@@ -51,8 +52,8 @@ enum rc db_run(struct db *db, sqlite3_stmt *s, struct err *e) MUST_CHECK;
 enum rc db_exec(struct db *db, const char *sql, struct err *e) MUST_CHECK;
 
 /* The one number that the SQL text gives. */
-enum rc db_int(struct db *db, const char *sql, int64_t *value,
-    struct err *e) MUST_CHECK;
+enum rc db_int(
+    struct db *db, const char *sql, int64_t *value, struct err *e) MUST_CHECK;
 
 /* Undoes the open transaction, if there is one. */
 void db_rollback(struct db *db);

@@ -82,8 +82,8 @@ file_system_of(const char *path)
 static bool
 lock_byte(int fd, off_t at, short type)
 {
-	struct flock lock = {.l_type = type, .l_whence = SEEK_SET,
-	    .l_start = at, .l_len = 1};
+	struct flock lock = {
+	    .l_type = type, .l_whence = SEEK_SET, .l_start = at, .l_len = 1};
 
 	return fcntl(fd, F_OFD_SETLK, &lock) == 0;
 }

@@ -14,7 +14,7 @@
 
 struct file_id {
 	dev_t dev;
-	ino_t ino;      /* 0: no file */
+	ino_t ino; /* 0: no file */
 };
 
 /* False, and *id is no file, if there is none at path. */
@@ -23,8 +23,8 @@ bool file_is_same(struct file_id a, struct file_id b);
 
 enum file_system {
 	FILE_LOCAL,
-	FILE_DOUBTFUL,  /* FUSE: may be local or not, its inodes may change */
-	FILE_NETWORK,   /* processes on several hosts share no memory */
+	FILE_DOUBTFUL, /* FUSE: may be local or not, its inodes may change */
+	FILE_NETWORK,  /* processes on several hosts share no memory */
 };
 
 /* Of statfs(2)'s f_type. */
@@ -33,12 +33,12 @@ enum file_system file_system_kind(uint64_t f_type);
 /* Of the file system that holds path; FILE_DOUBTFUL where it can't be told. */
 enum file_system file_system_of(const char *path);
 
-/* What processes can share on a file here: tried with one of 1 byte beside path,
-   which is removed again. */
+/* What processes can share on a file here: tried with one of 1 byte beside
+   path, which is removed again. */
 struct file_trial {
-	bool is_made;           /* else nothing could be tried: errno */
-	bool has_locks;         /* byte ranges exclude each other */
-	bool has_memory;        /* two maps show each other's bytes */
+	bool is_made;    /* else nothing could be tried: errno */
+	bool has_locks;  /* byte ranges exclude each other */
+	bool has_memory; /* two maps show each other's bytes */
 };
 struct file_trial file_try(const char *path);
 
@@ -46,8 +46,9 @@ struct file_trial file_try(const char *path);
 bool file_is_shareable(const char *path);
 
 /* Is path a database that is kept with a write-ahead log (SQLite file format,
-   section 1.3.3)?  *is_there: false when there is none, or an empty one.  Before
-   this process opens it with SQLite, whose locks would be gone afterwards. */
+   section 1.3.3)?  *is_there: false when there is none, or an empty one.
+   Before this process opens it with SQLite, whose locks would be gone
+   afterwards. */
 bool file_has_wal_format(const char *path, bool *is_there);
 
 /* What people call the file system that holds path, such as "ext4", as far as
@@ -56,8 +57,8 @@ void file_system_name(const char *path, char *name, size_t n);
 
 /* The absolute name of path, symbolic links resolved; the file need not exist,
    its folder must.  Caller frees it with free().  RC_LOG, RC_NOMEM. */
-enum rc file_resolve(const char *path, char **absolute,
-    struct err *e) MUST_CHECK;
+enum rc file_resolve(
+    const char *path, char **absolute, struct err *e) MUST_CHECK;
 
 /* path and suffix in one string, which the caller frees; NULL: no memory. */
 char *file_beside(const char *path, const char *suffix);
@@ -68,8 +69,8 @@ char *file_beside(const char *path, const char *suffix);
  * systems without flock(2) don't lock.  *fd: the caller's to close, which
  * unlocks.  RC_LOG.
  */
-enum rc file_lock(const char *wake_path, uint32_t busy_ms, int *fd,
-    struct err *e) MUST_CHECK;
+enum rc file_lock(
+    const char *wake_path, uint32_t busy_ms, int *fd, struct err *e) MUST_CHECK;
 
 /*
  * What the wake file holds, in the host's byte order: the log's newest seq and

@@ -32,7 +32,8 @@ ask_journal(struct log_reader *r, struct log_fitness *f, struct err *e)
 		return rc;
 	read_end(r);
 	if (sqlite3_prepare_v2(r->db.c, "PRAGMA journal_mode", -1, &s, NULL) !=
-	    SQLITE_OK || sqlite3_step(s) != SQLITE_ROW) {
+	        SQLITE_OK ||
+	    sqlite3_step(s) != SQLITE_ROW) {
 		rc = db_fail(&r->db, e);
 	} else {
 		mode = (const char *)sqlite3_column_text(s, 0);
@@ -70,8 +71,7 @@ is_in(const char *folder, struct slice web_root)
 }
 
 static void
-look_at_folder(const char *folder, struct slice web_root,
-    struct log_fitness *f)
+look_at_folder(const char *folder, struct slice web_root, struct log_fitness *f)
 {
 	enum file_system kind = file_system_of(folder);
 	struct statvfs space;
@@ -97,8 +97,10 @@ log_fitness(struct log_reader *r, struct slice web_root, struct log_fitness *f,
 		return rc;
 	trial = file_try(log_path(r->log));
 	if (!trial.is_made)
-		return err_set(e, RC_LOG, "No file can be made beside the log: "
-		    "%s.", strerror(errno));
+		return err_set(e, RC_LOG,
+		    "No file can be made beside the log: "
+		    "%s.",
+		    strerror(errno));
 	f->has_locks = trial.has_locks;
 	f->has_shared_memory = trial.has_memory;
 	if ((path = strdup(log_path(r->log))) == NULL)

@@ -11,14 +11,16 @@
 #include <stdbool.h>
 
 struct log_fitness {
-	bool is_wal;                    /* the log is in WAL mode now */
-	char file_system[24];           /* "ext4"; "0x1234" where it has no name here */
-	const char *reach;              /* "local", "network", or "unknown" (FUSE);
-	                                   static text */
-	bool has_locks, has_shared_memory;      /* log/file.h, file_trial */
-	bool is_fit_for_wal;            /* shared memory, and not on a network */
-	bool is_in_web_root;            /* the log's folder lies below web_root */
-	uint64_t free_bytes;            /* for this user */
+	bool is_wal;          /* the log is in WAL mode now */
+	char file_system[24]; /* "ext4"; "0x1234" where it has no name here */
+	const char *reach;    /* "local", "network", or "unknown" (FUSE);
+	                         static text */
+	bool has_locks, has_shared_memory; /* log/file.h, file_trial */
+	bool is_fit_for_wal;               /* shared memory, and
+	                                      not on a network */
+	bool is_in_web_root;               /* the log's folder lies
+	                                      below web_root */
+	uint64_t free_bytes;               /* for this user */
 };
 
 /*

@@ -11,8 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Beyond busy_ms, at the start: others may be making the log, or bringing it up to
-   date, on a slow disk. */
+/* Beyond busy_ms, at the start: others may be making the log, or bringing it up
+   to date, on a slow disk. */
 #define OPEN_MS 20000
 
 struct log {
@@ -266,7 +266,8 @@ adopt_limits(struct log *l, struct db *db, struct err *e)
 	return rc;
 }
 
-/* Gives up the numbers behind tip (see LOG_FULL); on disk before one is used. */
+/* Gives up the numbers behind tip (see LOG_FULL); on disk
+   before one is used. */
 static enum rc
 skip_seqs(struct db *db, struct log_tip *tip, struct err *e)
 {
@@ -285,8 +286,9 @@ skip_seqs(struct db *db, struct log_tip *tip, struct err *e)
 
 /* What was found at the path. */
 struct opening {
-	bool is_there, is_new;  /* new: nobody was ever told of a message in it */
-	bool has_wal;           /* it was written with a WAL, or will be */
+	bool is_there, is_new; /* new: nobody was ever told
+	                          of a message in it */
+	bool has_wal;          /* it was written with a WAL, or will be */
 };
 
 static enum rc
@@ -376,8 +378,8 @@ establish_locked(struct log *l, int wake_fd, struct err *e)
 	return RC_OK;
 }
 
-/* Opens whatever lies at the path, or makes it.  With l->lock held.  wait_ms: for
-   others who are doing that. */
+/* Opens whatever lies at the path, or makes it.  With l->lock held.  wait_ms:
+   for others who are doing that. */
 static enum rc
 establish(struct log *l, uint32_t wait_ms, struct err *e)
 {
@@ -414,7 +416,8 @@ log_connect(struct log *l, struct db *db, enum db_use use, struct err *e)
 	return rc;
 }
 
-/* What LOG_AUTO means here.  All processes see the same: the first made it so. */
+/* What LOG_AUTO means here.  All processes see the same:
+   the first made it so. */
 static enum log_journal
 journal_here(const struct log *l)
 {

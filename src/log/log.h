@@ -25,44 +25,47 @@
  * name for a boot, it is LOG_STRICT.
  */
 enum log_durability {
-	LOG_STRICT,     /* what anybody was given survives the loss of power */
-	LOG_FULL,       /* acknowledged messages survive it */
-	LOG_NORMAL,     /* they survive the death of any process */
+	LOG_STRICT, /* what anybody was given survives the loss of power */
+	LOG_FULL,   /* acknowledged messages survive it */
+	LOG_NORMAL, /* they survive the death of any process */
 };
 
 /* Far more than can be on the way to the disk at a time. */
 #define LOG_SEQS_SKIPPED 1000000
 
 enum log_journal {
-	LOG_WAL,        /* readers never wait; needs shared memory */
-	LOG_ROLLBACK,   /* for file systems without shared memory */
-	LOG_AUTO,       /* as the log already is; a new one: LOG_WAL where that can work */
+	LOG_WAL,      /* readers never wait; needs shared memory */
+	LOG_ROLLBACK, /* for file systems without shared memory */
+	LOG_AUTO,     /* as the log already is; a new one: WAL where it works */
 };
 
 /* How long the channels that a pattern covers are kept; 0: no bound. */
 struct log_retain {
-	struct slice pattern;   /* checked; borrowed from the options */
+	struct slice pattern; /* checked; borrowed from the options */
 	uint64_t age_ms, messages, bytes;
 };
 
 struct log_options {
-	const char *path;               /* of the database file; borrowed */
+	const char *path; /* of the database file; borrowed */
 	enum log_durability durability;
 	enum log_journal journal;
-	uint32_t busy_ms;               /* how long to wait for another's lock */
-	uint64_t dedupe_ms;             /* window of publishers' ids */
-	uint64_t message_bytes;         /* limit of data, also for foreign writers */
-	const struct log_retain *retain;        /* first match wins; borrowed */
+	uint32_t busy_ms;                /* how long to wait for
+	                                    another's lock */
+	uint64_t dedupe_ms;              /* window of publishers' ids */
+	uint64_t message_bytes;          /* limit of data, also
+	                                    for foreign writers */
+	const struct log_retain *retain; /* first match wins; borrowed */
 	size_t n_retain;
-	uint32_t retain_step;           /* most rows one deleting step takes */
-	bool is_guest;                  /* takes message_bytes and dedupe_ms from
-	                                   a log that is there already, instead of
-	                                   giving it these: for tools, which may
-	                                   not know what the site has set */
-	uint32_t sessions;              /* at most; 0: none (log/session.h) */
-	uint32_t subscriptions;         /* of one session, at most */
-	uint64_t session_idle_ms;       /* unused so long, they are deleted; 0: not by
-	                                   this process */
+	uint32_t retain_step;     /* most rows one deleting step takes */
+	bool is_guest;            /* takes message_bytes and dedupe_ms
+	                             from a log that is there already,
+	                             instead of giving it these: for
+	                             tools, which may not know what the
+	                             site has set */
+	uint32_t sessions;        /* at most; 0: none (log/session.h) */
+	uint32_t subscriptions;   /* of one session, at most */
+	uint64_t session_idle_ms; /* unused so long, they are deleted; 0:
+	                             not by this process */
 };
 
 struct log;
@@ -78,8 +81,8 @@ struct log;
  * RC_LOG: can't be opened, read or created, not a log of ours, locked for 20 s
  * and busy_ms.  RC_NOMEM.
  */
-enum rc log_open(struct log **out, const struct log_options *o,
-    struct err *e) MUST_CHECK;
+enum rc log_open(
+    struct log **out, const struct log_options *o, struct err *e) MUST_CHECK;
 
 /* All readers and the writer must have been closed. */
 void log_close(struct log *l);

@@ -9,20 +9,20 @@
 #include "base/channel.h"
 #include "log/db.h"
 
-#define NAMES_SLOTS 256         /* a power of two */
+#define NAMES_SLOTS 256 /* a power of two */
 
 struct name_slot {
-	int64_t id;             /* 0: empty */
-	uint64_t query;         /* for which is_covered was found out */
+	int64_t id;     /* 0: empty */
+	uint64_t query; /* for which is_covered was found out */
 	bool is_covered;
-	uint8_t n;              /* 0: no valid name, or no such channel */
+	uint8_t n; /* 0: no valid name, or no such channel */
 	char text[CHANNEL_MAX_BYTES];
 };
 
 struct names {
-	struct name_slot slot[NAMES_SLOTS];     /* by the low bits of the id */
-	const struct pattern_set *what;         /* of the query; NULL: all */
-	uint64_t query;                         /* counts them */
+	struct name_slot slot[NAMES_SLOTS]; /* by the low bits of the id */
+	const struct pattern_set *what;     /* of the query; NULL: all */
+	uint64_t query;                     /* counts them */
 };
 
 /* Another file: forgets all. */

@@ -11,7 +11,7 @@
 
 struct queue {
 	const struct log_writer_options *o; /* borrowed */
-	pthread_mutex_t lock;    /* of all below */
+	pthread_mutex_t lock;               /* of all below */
 	pthread_cond_t changed;
 	struct append *first, **last;
 	struct log_change *first_change, **last_change;
@@ -35,16 +35,16 @@ void queue_fini(struct queue *q);
 
 /* Any thread: as log_append, whose checks of each message are done, and
    log_change. */
-enum rc queue_append(struct queue *q, struct append *a,
-    struct err *e) MUST_CHECK;
-enum rc queue_change(struct queue *q, struct log_change *c,
-    struct err *e) MUST_CHECK;
+enum rc queue_append(
+    struct queue *q, struct append *a, struct err *e) MUST_CHECK;
+enum rc queue_change(
+    struct queue *q, struct log_change *c, struct err *e) MUST_CHECK;
 
-/* The writer's thread: waits for a group, until until_ms (clock_mono_ms) at most;
-   *g empty: there was none.  *has_waited: it was idle.  False: stopping, and
-   this was the last. */
-bool queue_next(struct queue *q, uint64_t until_ms, struct group *g,
-    bool *has_waited);
+/* The writer's thread: waits for a group, until until_ms (clock_mono_ms) at
+   most; *g empty: there was none.  *has_waited: it was idle.  False: stopping,
+   and this was the last. */
+bool queue_next(
+    struct queue *q, uint64_t until_ms, struct group *g, bool *has_waited);
 
 /* Makes room for as much as g was. */
 void queue_leave(struct queue *q, const struct group *g);

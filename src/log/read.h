@@ -9,18 +9,18 @@
 struct log_reader {
 	struct log *log;
 	struct db db;
-	uint32_t epoch;                 /* that names is of */
+	uint32_t epoch; /* that names is of */
 	struct names names;
-	struct buf repaired;            /* see row_message */
-	int wake_fd;                    /* -1: not open; see log_told */
+	struct buf repaired; /* see row_message */
+	int wake_fd;         /* -1: not open; see log_told */
 };
 
 /* What the log says of itself, and of one channel if that was asked for. */
 struct read_head {
 	struct log_tip tip;
 	uint64_t forgotten_after;
-	int64_t channel_id;             /* 0: there is no such channel */
-	uint64_t newest, kept_after;    /* of that channel */
+	int64_t channel_id;          /* 0: there is no such channel */
+	uint64_t newest, kept_after; /* of that channel */
 };
 
 /*

@@ -13,18 +13,18 @@
 
 struct log_reader;
 
-enum rc log_reader_open(struct log *l, struct log_reader **out,
-    struct err *e) MUST_CHECK;
+enum rc log_reader_open(
+    struct log *l, struct log_reader **out, struct err *e) MUST_CHECK;
 void log_reader_close(struct log_reader *r);
 
 struct log_tip {
-	uint64_t seq;           /* of the newest message ever stored; 0: none */
+	uint64_t seq; /* of the newest message ever stored; 0: none */
 	uint32_t epoch;
 };
 
 /* About 4 us. */
-enum rc log_tip(struct log_reader *r, struct log_tip *tip,
-    struct err *e) MUST_CHECK;
+enum rc log_tip(
+    struct log_reader *r, struct log_tip *tip, struct err *e) MUST_CHECK;
 
 /* What the wake file says is the newest, as the latest to commit wrote it: less
    than the log has for a moment, if several commit at once.  False: it says
@@ -35,25 +35,26 @@ bool log_told(struct log_reader *r, struct log_tip *tip);
 struct log_query {
 	const struct pattern_set *what; /* NULL: every channel, "$" ones too */
 	uint64_t after;
-	uint32_t max_messages;          /* stop after so many matching ones */
-	size_t max_bytes;               /* stop once their data, events, ids and
-	                                   names reach this; at least one message
-	                                   is given */
-	uint32_t max_scan;              /* stop after looking at so many rows;
-	                                   0: no bound */
+	uint32_t max_messages; /* stop after so many matching ones */
+	size_t max_bytes;      /* stop once their data, events, ids and
+	                          names reach this; at least one
+	                          message is given */
+	uint32_t max_scan;     /* stop after looking at so many rows;
+	                          0: no bound */
 };
 
 struct log_page {
-	struct log_tip tip;     /* the log's newest, in the same snapshot */
-	uint64_t reached;       /* every matching message up to here was given;
-	                           tip.seq when nothing more matches */
-	uint64_t kept_after;    /* highest seq deleted by retention from a channel
-	                           that matches (0: nothing).  A cursor below it
-	                           has a gap.  May be too low where it isn't above
-	                           `after`, and too high for a channel that was
-	                           without messages for a week */
-	uint32_t n;             /* messages given */
-	bool is_more;           /* reached is short of the tip: ask again */
+	struct log_tip tip;  /* the log's newest, in the same snapshot */
+	uint64_t reached;    /* every matching message up to here was given;
+	                        tip.seq when nothing more matches */
+	uint64_t kept_after; /* highest seq deleted by retention from a
+	                        channel that matches (0: nothing).  A cursor
+	                        below it has a gap.  May be too low where it
+	                        isn't above `after`, and too high for a
+	                        channel that was without messages for a
+	                        week */
+	uint32_t n;          /* messages given */
+	bool is_more;        /* reached is short of the tip: ask again */
 };
 
 /* Called for each message in order of seq; m is borrowed for the call.
@@ -81,8 +82,8 @@ enum rc log_before_last(struct log_reader *r, const struct pattern_set *what,
     uint32_t n, uint64_t *after, struct log_tip *tip, struct err *e) MUST_CHECK;
 
 struct log_channel {
-	struct slice name;      /* borrowed for the call */
-	uint64_t newest, messages, bytes;       /* of what is kept */
+	struct slice name;                /* borrowed for the call */
+	uint64_t newest, messages, bytes; /* of what is kept */
 	uint64_t kept_after;
 };
 typedef bool log_channel_fn(void *arg, const struct log_channel *c);
@@ -95,12 +96,14 @@ enum rc log_channels(struct log_reader *r, struct slice after, uint32_t max,
 /* Sums for status and metrics.  O(channels + sessions). */
 struct log_figures {
 	struct log_tip tip;
-	uint64_t channels, messages, bytes;     /* kept */
-	uint64_t sessions;                      /* Bayeux's, see log/session.h */
-	uint64_t file_bytes, wal_bytes;         /* on disk */
-	int64_t created_ms;                     /* Unix time of the log's creation */
+	uint64_t channels, messages, bytes; /* kept */
+	uint64_t sessions;                  /* Bayeux's, see
+	                                       log/session.h */
+	uint64_t file_bytes, wal_bytes;     /* on disk */
+	int64_t created_ms;                 /* Unix time of the
+	                                       log's creation */
 };
-enum rc log_figures(struct log_reader *r, struct log_figures *f,
-    struct err *e) MUST_CHECK;
+enum rc log_figures(
+    struct log_reader *r, struct log_figures *f, struct err *e) MUST_CHECK;
 
 #endif

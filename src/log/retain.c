@@ -384,7 +384,8 @@ retain_anywhere(struct retain *r, struct db *db, struct err *e)
 		return db_fail(db, e);
 	last = db_u64(st, 0);
 	sqlite3_reset(st);
-	/* from up to a page before the first, or that would seldom get a turn */
+	/* from up to a page before the first, or that
+	   would seldom get a turn */
 	*r = (struct retain){
 	    .channel_id =
 	        (int64_t)(clock_random() % (last + PAGE - 1)) - PAGE + 1};

@@ -23,7 +23,7 @@ enum retain_at {
 /* Where a pass stands.  All zero: at its beginning. */
 struct retain {
 	enum retain_at at;
-	int64_t channel_id;     /* all up to here are done */
+	int64_t channel_id; /* all up to here are done */
 };
 
 /*
@@ -44,7 +44,7 @@ enum rc retain_step(struct retain *r, struct db *db,
  * Puts r at a random channel, so that of many processes, none of which
  * completes a pass, one after the other comes by every channel.
  */
-enum rc retain_anywhere(struct retain *r, struct db *db,
-    struct err *e) MUST_CHECK;
+enum rc retain_anywhere(
+    struct retain *r, struct db *db, struct err *e) MUST_CHECK;
 
 #endif

@@ -19,7 +19,7 @@
  * line ends is a string.
  * RC_NOMEM.
  */
-enum rc row_message(sqlite3_stmt *st, struct buf *repaired,
-    struct message *m, struct err *e) MUST_CHECK;
+enum rc row_message(sqlite3_stmt *st, struct buf *repaired, struct message *m,
+    struct err *e) MUST_CHECK;
 
 #endif

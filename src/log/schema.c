@@ -63,7 +63,8 @@ bring_up(struct db *db, const struct schema *s, int64_t version, struct err *e)
 	char marks[96];
 	enum rc rc = RC_OK;
 
-	/* an upgrade may edit sqlite_master, which some builds of SQLite forbid */
+	/* an upgrade may edit sqlite_master, which some
+	   builds of SQLite forbid */
 	(void)sqlite3_db_config(
 	    db->c, SQLITE_DBCONFIG_DEFENSIVE, 0, (int *)NULL);
 	if (version == 0)

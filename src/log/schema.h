@@ -12,8 +12,8 @@
 
 /* One line of versions.  The newest is 1 + n_upgrades (PRAGMA user_version). */
 struct schema {
-	const char *create;             /* makes the newest version at once */
-	const char *const *upgrade;     /* [i]: from version i + 1 to i + 2 */
+	const char *create;         /* makes the newest version at once */
+	const char *const *upgrade; /* [i]: from version i + 1 to i + 2 */
 	size_t n_upgrades;
 };
 
@@ -21,12 +21,12 @@ extern const struct schema schema_current;
 
 /* Looks, changing nothing: RC_LOG if the file is some other program's, or no
    database; RC_CONFIG if its version is newer than this program knows. */
-enum rc schema_check(struct db *db, const struct schema *s,
-    struct err *e) MUST_CHECK;
+enum rc schema_check(
+    struct db *db, const struct schema *s, struct err *e) MUST_CHECK;
 
 /* Makes the tables, or upgrades them version by version, in one transaction;
    nothing is changed on failure.  As schema_check, RC_LOG and RC_BUSY. */
-enum rc schema_ensure(struct db *db, const struct schema *s,
-    struct err *e) MUST_CHECK;
+enum rc schema_ensure(
+    struct db *db, const struct schema *s, struct err *e) MUST_CHECK;
 
 #endif

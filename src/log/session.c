@@ -52,16 +52,16 @@ read_subscriptions(
 	sqlite3_bind_int64(st, 1, s->slot);
 	while (i < s->n && (code = sqlite3_step(st)) == SQLITE_ROW)
 		s->item[i++] = (struct log_subscription){
-		    .pattern = slice_copy(
-		        &text, bytes_of(st, SUBSCRIPTION_PATTERN)),
+		    .pattern =
+		        slice_copy(&text, bytes_of(st, SUBSCRIPTION_PATTERN)),
 		    .after = db_u64(st, SUBSCRIPTION_AFTER),
 		};
 	return i == s->n ? RC_OK : read_fail(r, e);
 }
 
 enum rc
-log_session_read(struct log_reader *r, struct slice id, struct log_session *s,
-    struct err *e)
+log_session_read(
+    struct log_reader *r, struct slice id, struct log_session *s, struct err *e)
 {
 	struct read_head head;
 	sqlite3_stmt *st;

@@ -16,24 +16,25 @@
 #define LOG_SESSION_WRITE_MS 60000
 
 struct log_subscription {
-	struct slice pattern;   /* checked */
-	uint64_t after;         /* nothing up to this seq is wanted */
+	struct slice pattern; /* checked */
+	uint64_t after;       /* nothing up to this seq is wanted */
 };
 
 /* An `after`: begin behind what is the newest when it is stored. */
 #define LOG_AFTER_NEWEST UINT64_MAX
 
 struct log_session {
-	uint32_t slot;          /* in the file of slots; of no other session */
-	bool has_ack, has_replay;       /* as agreed in the handshake */
-	struct slice browser;   /* as given to LOG_SESSION_NEW */
-	int64_t seen_ms;        /* Unix time; up to LOG_SESSION_WRITE_MS old */
-	uint64_t cursor;        /* likewise: the slot's is newer, if it has one */
-	uint32_t epoch;         /* that cursor and after belong to: where tip
-	                           has another, there is a gap */
+	uint32_t slot; /* in the file of slots; of no other session */
+	bool has_ack, has_replay; /* as agreed in the handshake */
+	struct slice browser;     /* as given to LOG_SESSION_NEW */
+	int64_t seen_ms; /* Unix time; up to LOG_SESSION_WRITE_MS old */
+	uint64_t cursor; /* likewise: the slot's is
+	                    newer, if it has one */
+	uint32_t epoch;  /* that cursor and after belong to: where tip
+	                    has another, there is a gap */
 	struct log_subscription *item; /* n of them, by pattern */
 	size_t n;
-	struct log_tip tip;     /* the log's newest, in the same snapshot */
+	struct log_tip tip; /* the log's newest, in the same snapshot */
 };
 
 /* The session of this id.  Two index probes, about 10 us, and 1 us for each
@@ -58,7 +59,7 @@ enum log_change_kind {
  * NEW         makes it, with has_ack, has_replay and browser; its cursor is the
  *             newest seq.  RC_BUSY: there are log_options.sessions already;
  *             RC_DENIED: the id is in use
- * SUBSCRIBE   to all n patterns (distinct) or none, each behind its `after`; with
+ * SUBSCRIBE to all n patterns (distinct) or none, each behind its `after`; with
  *             has_replay, which it keeps then; to
  *             one that it has already: anew.  cursor: where the session is.
  *             If one begins before that, the session goes back so far, and
@@ -76,18 +77,18 @@ enum log_change_kind {
  * All but NEW: RC_MISSING if there is no such session.
  */
 struct log_change {
-	struct log_change *next;        /* the queue's */
+	struct log_change *next; /* the queue's */
 	enum log_change_kind kind;
 	bool has_ack, has_replay;
 	struct slice id;
-	struct slice browser;           /* p == NULL: none */
+	struct slice browser; /* p == NULL: none */
 	const struct log_subscription *item;
 	size_t n;
-	uint64_t cursor;                /* where it is: SUBSCRIBE, SEEN */
-	uint32_t epoch;                 /* that cursor belongs to: SEEN */
+	uint64_t cursor; /* where it is: SUBSCRIBE, SEEN */
+	uint32_t epoch;  /* that cursor belongs to: SEEN */
 	/* filled before done(RC_OK): */
-	struct log_tip tip;             /* the log's newest before the change */
-	uint64_t begin;                 /* NEW, SUBSCRIBE: goes on from here */
+	struct log_tip tip; /* the log's newest before the change */
+	uint64_t begin;     /* NEW, SUBSCRIBE: goes on from here */
 	uint32_t slot;
 	/* the writer's: of this one alone, and the cause */
 	enum rc rc;

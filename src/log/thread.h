@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 /* A thread that takes no signals: those are the program's.  RC_NOMEM. */
-enum rc thread_start(pthread_t *t, void *(*run)(void *), void *arg,
-    struct err *e) MUST_CHECK;
+enum rc thread_start(
+    pthread_t *t, void *(*run)(void *), void *arg, struct err *e) MUST_CHECK;
 
 /* A condition whose waits end by clock_mono_ms. */
 void thread_cond_init(pthread_cond_t *c);

@@ -30,8 +30,8 @@ pass_over(unsigned long long n)
 	ssize_t got = 1;
 
 	for (; n > 0 && got > 0; n -= (size_t)got)
-		got = read_some(bytes, n < sizeof bytes ? (size_t)n :
-		    sizeof bytes);
+		got = read_some(
+		    bytes, n < sizeof bytes ? (size_t)n : sizeof bytes);
 }
 
 /* The body, as long as CONTENT_LENGTH says; RC_TOO_LARGE over the bound. */
@@ -45,7 +45,8 @@ read_body(const struct options *o, struct buf *b, struct err *e)
 
 	if (want > o->body_bytes) {
 		pass_over(want < 4 * o->body_bytes ? want : 4 * o->body_bytes);
-		return err_set(e, RC_TOO_LARGE, "The body is over %llu bytes. "
+		return err_set(e, RC_TOO_LARGE,
+		    "The body is over %llu bytes. "
 		    "Send less in one request, or raise the option body-bytes.",
 		    (unsigned long long)o->body_bytes);
 	}
@@ -57,16 +58,17 @@ read_body(const struct options *o, struct buf *b, struct err *e)
 		if (n > 0)
 			b->n += (size_t)n;
 	}
-	return b->n == want ? RC_OK :
-	    err_set(e, RC_BAD, "the body ends after %zu of %llu bytes", b->n,
-	    want);
+	return b->n == want
+	    ? RC_OK
+	    : err_set(e, RC_BAD, "the body ends after %zu of %llu bytes", b->n,
+	          want);
 }
 
 void
 cgi_serve(struct server *s)
 {
-	struct outlet o = {.fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3),
-	    .is_one_way = true};
+	struct outlet o = {
+	    .fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3), .is_one_way = true};
 	struct request *rq;
 	struct stat st;
 	struct buf body;

@@ -1,4 +1,5 @@
-/* Plain CGI (RFC 3875): one request in the environment and on standard input. */
+/* Plain CGI (RFC 3875): one request in the environment and
+   on standard input. */
 #ifndef COMETLOG_PROG_CGI_H
 #define COMETLOG_PROG_CGI_H
 

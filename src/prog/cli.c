@@ -39,8 +39,8 @@ take_word(const struct cli_word *w, const char *arg, size_t length, int argc,
 	return RC_OK;
 }
 
-/* Sorts the arguments: words of the command, names, and into table[] what is left
-   for settings_load. */
+/* Sorts the arguments: words of the command, names, and into table[] what is
+   left for settings_load. */
 static enum rc
 sort(struct cli *c, int argc, char **argv, const struct cli_word *word,
     size_t n_words, char **table, int *n_table, struct err *e)
@@ -99,13 +99,14 @@ journal_of(const struct options *o)
 {
 	if (o->source[OPTION_AT_journal] == OPTIONS_DEFAULT)
 		return LOG_AUTO;
-	return o->journal == OPTIONS_AUTO ? LOG_AUTO :
-	    o->journal == OPTIONS_WAL ? LOG_WAL : LOG_ROLLBACK;
+	return o->journal == OPTIONS_AUTO ? LOG_AUTO
+	    : o->journal == OPTIONS_WAL   ? LOG_WAL
+	                                  : LOG_ROLLBACK;
 }
 
 enum rc
-cli_open_log(const struct options *o, bool must_exist, struct log **l,
-    struct err *e)
+cli_open_log(
+    const struct options *o, bool must_exist, struct log **l, struct err *e)
 {
 	struct log_options lo = {
 	    .path = o->log,
@@ -120,8 +121,8 @@ cli_open_log(const struct options *o, bool must_exist, struct log **l,
 
 	*l = NULL;
 	if (must_exist && access(o->log, F_OK) != 0)
-		return err_set(e, RC_MISSING, "%s: %s", o->log,
-		    strerror(errno));
+		return err_set(
+		    e, RC_MISSING, "%s: %s", o->log, strerror(errno));
 	return log_open(l, &lo, e);
 }
 

@@ -37,8 +37,8 @@ print(const struct findings *f, const struct survey *s, bool is_json,
 	is_printed = b.rc == RC_OK && fwrite(b.p, 1, b.n, stdout) == b.n &&
 	    fflush(stdout) == 0;
 	buf_fini(&b);
-	return is_printed ? RC_OK :
-	    err_set(e, RC_IO, "the findings can't be printed");
+	return is_printed ? RC_OK
+	                  : err_set(e, RC_IO, "the findings can't be printed");
 }
 
 /* The program's address without a slash at its end, and the tip file's beside
@@ -58,10 +58,11 @@ addresses(const char *given, const char *tip, char **url, char **tip_url,
 	if (*url == NULL)
 		return err_set(e, RC_NOMEM, "no memory for an address");
 	slash = strrchr(*url, '/');
-	folder = slash == NULL || slash < *url + 8 ? (int)n :
-	    (int)(slash - *url);
-	if (asprintf(tip_url, "%s%.*s%s", tip != NULL ? tip : "", tip != NULL ? 0 :
-	    folder, *url, tip != NULL ? "" : "/comet-tip") < 0) {
+	folder =
+	    slash == NULL || slash < *url + 8 ? (int)n : (int)(slash - *url);
+	if (asprintf(tip_url, "%s%.*s%s", tip != NULL ? tip : "",
+	        tip != NULL ? 0 : folder, *url,
+	        tip != NULL ? "" : "/comet-tip") < 0) {
 		*tip_url = NULL;
 		return err_set(e, RC_NOMEM, "no memory for an address");
 	}
@@ -73,16 +74,17 @@ examine(struct survey_plan *plan, bool is_json, int *status, struct err *e)
 {
 	struct survey *s = malloc(sizeof *s);
 	struct findings *f = malloc(sizeof *f);
-	enum rc rc = s == NULL || f == NULL ? err_set(e, RC_NOMEM,
-	    "no memory for the figures") : survey_take(s, plan, e);
+	enum rc rc = s == NULL || f == NULL
+	    ? err_set(e, RC_NOMEM, "no memory for the figures")
+	    : survey_take(s, plan, e);
 
 	if (plan->tell != NULL)
 		plan->tell(NULL, "");
 	if (rc == RC_OK) {
 		findings_judge(f, s);
-		*status = !s->is_reached ? CLI_UNREACHED :
-		    findings_worst(f) >= FINDINGS_CHANGE ? EXIT_FAILURE :
-		    EXIT_SUCCESS;
+		*status = !s->is_reached                   ? CLI_UNREACHED
+		    : findings_worst(f) >= FINDINGS_CHANGE ? EXIT_FAILURE
+		                                           : EXIT_SUCCESS;
 		rc = print(f, s, is_json, e);
 	}
 	free(f);
@@ -96,20 +98,23 @@ cli_doctor(int argc, char **argv)
 	const char *tip = NULL;
 	bool is_json = false, is_quick = false, is_thorough = false;
 	const struct cli_word word[] = {
-	    {"--tip", &tip, NULL}, {"--json", NULL, &is_json},
-	    {"--quick", NULL, &is_quick}, {"--thorough", NULL, &is_thorough},
+	    {"--tip", &tip, NULL},
+	    {"--json", NULL, &is_json},
+	    {"--quick", NULL, &is_quick},
+	    {"--thorough", NULL, &is_thorough},
 	};
-	struct survey_plan plan = {.tell = isatty(STDERR_FILENO) ? on_step :
-	    NULL};
+	struct survey_plan plan = {
+	    .tell = isatty(STDERR_FILENO) ? on_step : NULL};
 	char *url = NULL, *tip_url = NULL;
 	int status = EXIT_SUCCESS;
 	struct cli c;
 	struct err e;
-	enum rc rc = cli_parse(&c, argc, argv, word,
-	    sizeof word / sizeof word[0], false, &e);
+	enum rc rc = cli_parse(
+	    &c, argc, argv, word, sizeof word / sizeof word[0], false, &e);
 
 	if (rc == RC_OK && (c.n_names != 1 || (is_quick && is_thorough)))
-		rc = err_set(&e, RC_BAD, "give one address, such as "
+		rc = err_set(&e, RC_BAD,
+		    "give one address, such as "
 		    "https://www.example.org/comet");
 	if (rc == RC_OK)
 		rc = addresses(c.name[0], tip, &url, &tip_url, &e);

@@ -1,5 +1,5 @@
-/* cometlog publish: messages straight into the log, as publish.c takes them over
-   HTTP, with the same limits and errors. */
+/* cometlog publish: messages straight into the log, as publish.c takes them
+   over HTTP, with the same limits and errors. */
 #include "prog/cli.h"
 
 #include "log/writer.h"
@@ -14,7 +14,7 @@
 #define PIECE_BYTES 65536
 
 struct publishing {
-	struct append append;   /* first: what the writer gives back */
+	struct append append; /* first: what the writer gives back */
 	struct envelope env;
 	sem_t is_done;
 	enum rc rc;
@@ -43,12 +43,13 @@ read_input(struct buf *b, uint64_t limit_bytes, struct err *e)
 		if (n < 0 && errno == EINTR)
 			n = 1;
 		else if (n < 0)
-			return err_set(e, RC_IO, "standard input: %s",
-			    strerror(errno));
+			return err_set(
+			    e, RC_IO, "standard input: %s", strerror(errno));
 		else
 			b->n += (size_t)n;
 		if (b->n > limit_bytes)
-			return err_set(e, RC_TOO_LARGE, "The data is over %llu "
+			return err_set(e, RC_TOO_LARGE,
+			    "The data is over %llu "
 			    "bytes (option body-bytes).",
 			    (unsigned long long)limit_bytes);
 	}
@@ -57,20 +58,20 @@ read_input(struct buf *b, uint64_t limit_bytes, struct err *e)
 
 /* The data from the argument, or from standard input. */
 static enum rc
-get_data(const struct options *o, const char *given, struct buf *b,
-    struct err *e)
+get_data(
+    const struct options *o, const char *given, struct buf *b, struct err *e)
 {
 	if (given == NULL || strcmp(given, "-") == 0)
 		return read_input(b, o->body_bytes, e);
 	buf_add_text(b, given);
-	return b->rc == RC_OK ? RC_OK :
-	    err_set(e, RC_NOMEM, "no memory for the data");
+	return b->rc == RC_OK ? RC_OK
+	                      : err_set(e, RC_NOMEM, "no memory for the data");
 }
 
 /* Hands the messages to a writer of their own, and waits for it. */
 static enum rc
-store(struct publishing *p, struct log *l, const struct options *o,
-    struct err *e)
+store(
+    struct publishing *p, struct log *l, const struct options *o, struct err *e)
 {
 	struct log_writer_options wo = {
 	    .queue_messages = o->queue_messages,
@@ -110,8 +111,10 @@ tell(const struct publishing *p, struct err *e)
 
 	for (i = 0; i < p->append.n; i++)
 		printf("%llu\n", (unsigned long long)p->append.result[i].seq);
-	return fflush(stdout) == 0 ? RC_OK : err_set(e, RC_IO,
-	    "stored, but standard output: %s", strerror(errno));
+	return fflush(stdout) == 0
+	    ? RC_OK
+	    : err_set(
+	          e, RC_IO, "stored, but standard output: %s", strerror(errno));
 }
 
 /* What the command line says of the messages, as a request would. */
@@ -159,33 +162,37 @@ cli_publish(int argc, char **argv)
 	const char *event = NULL, *id = NULL;
 	bool is_json = false, is_ndjson = false;
 	const struct cli_word word[] = {
-	    {"--event", &event, NULL}, {"--id", &id, NULL},
-	    {"--json", NULL, &is_json}, {"--ndjson", NULL, &is_ndjson},
+	    {"--event", &event, NULL},
+	    {"--id", &id, NULL},
+	    {"--json", NULL, &is_json},
+	    {"--ndjson", NULL, &is_ndjson},
 	};
 	struct params params = {.n = 0};
 	struct envelope_source from = {.query = &params};
 	size_t least, most;
 	struct cli c;
 	struct err e;
-	enum rc rc = cli_parse(&c, argc, argv, word,
-	    sizeof word / sizeof word[0], true, &e);
+	enum rc rc = cli_parse(
+	    &c, argc, argv, word, sizeof word / sizeof word[0], true, &e);
 
 	least = is_ndjson ? 0 : 1;
 	most = is_ndjson ? 1 : 2;
-	if (rc == RC_OK && (c.n_names < least || c.n_names > most ||
-	    (is_ndjson && is_json)))
-		rc = err_set(&e, RC_BAD, is_ndjson ?
-		    "--ndjson takes standard input, and nothing else" :
-		    "give a channel, then the data or nothing");
+	if (rc == RC_OK &&
+	    (c.n_names < least || c.n_names > most || (is_ndjson && is_json)))
+		rc = err_set(&e, RC_BAD,
+		    is_ndjson
+		        ? "--ndjson takes standard input, and nothing else"
+		        : "give a channel, then the data or nothing");
 	add_param(&params, "event", event);
 	add_param(&params, "id", id);
-	from.content_type = is_ndjson ? SLICE("application/x-ndjson") :
-	    is_json ? SLICE("application/json") : SLICE("text/plain");
+	from.content_type = is_ndjson ? SLICE("application/x-ndjson")
+	    : is_json                 ? SLICE("application/json")
+	                              : SLICE("text/plain");
 	if (rc == RC_OK && !is_ndjson)
 		from.path_channel = slice_of(c.name[0]);
 	if (rc == RC_OK)
-		rc = publish(&c.options, &from, c.n_names < most ? NULL :
-		    c.name[most - 1], &e);
+		rc = publish(&c.options, &from,
+		    c.n_names < most ? NULL : c.name[most - 1], &e);
 	options_fini(&c.options);
 	return rc == RC_OK ? EXIT_SUCCESS : cli_fail("publish", rc, e.text);
 }

@@ -21,14 +21,15 @@ struct reading {
 	struct log_reader *reader;
 	struct pattern_set what;
 	uint64_t after;
-	bool is_promised;       /* what is missing behind `after` must be told */
+	bool is_promised; /* what is missing behind
+	                     `after` must be told */
 	struct encode how;
 	uint32_t page_scan;
 	size_t page_bytes;
 	struct buf out;
 	uv_loop_t loop;
 	struct wake *wake;
-	enum rc rc;             /* why it ended, with --follow */
+	enum rc rc; /* why it ended, with --follow */
 	struct err e;
 };
 
@@ -53,8 +54,8 @@ print(struct reading *r, struct err *e)
 	while (left > 0) {
 		n = write(STDOUT_FILENO, p, left);
 		if (n < 0 && errno != EINTR)
-			return err_set(e, RC_IO, "standard output: %s",
-			    strerror(errno));
+			return err_set(
+			    e, RC_IO, "standard output: %s", strerror(errno));
 		if (n > 0) {
 			p += n;
 			left -= (size_t)n;
@@ -96,15 +97,18 @@ begin_anew(struct reading *r, struct log_tip tip, struct err *e)
 static enum rc
 read_all(struct reading *r, struct err *e)
 {
-	struct log_query q = {.what = &r->what, .max_messages = PAGE_MESSAGES,
-	    .max_bytes = r->page_bytes, .max_scan = r->page_scan};
+	struct log_query q = {.what = &r->what,
+	    .max_messages = PAGE_MESSAGES,
+	    .max_bytes = r->page_bytes,
+	    .max_scan = r->page_scan};
 	struct log_page page = {.is_more = true};
 	struct log_tip tip;
 	enum rc rc;
 
 	if ((rc = log_tip(r->reader, &tip, e)) != RC_OK)
 		return rc;
-	if ((r->is_promised && r->how.epoch != 0 && tip.epoch != r->how.epoch) ||
+	if ((r->is_promised && r->how.epoch != 0 &&
+	        tip.epoch != r->how.epoch) ||
 	    r->after > tip.seq)
 		if ((rc = begin_anew(r, tip, e)) != RC_OK)
 			return rc;
@@ -128,7 +132,8 @@ on_look(void *arg)
 
 	r->rc = read_all(r, &r->e);
 	if (r->rc == RC_BUSY || r->rc == RC_LOG) {
-		fprintf(stderr, "cometlog read: %s (trying again)\n", r->e.text);
+		fprintf(
+		    stderr, "cometlog read: %s (trying again)\n", r->e.text);
 		buf_clear(&r->out);
 		r->rc = RC_OK;
 	}
@@ -161,8 +166,8 @@ follow(struct reading *r, struct err *e)
 
 /* since: a cursor, "now", or NULL; last: a number, or NULL. */
 static enum rc
-find_start(struct reading *r, const char *since, const char *last,
-    struct err *e)
+find_start(
+    struct reading *r, const char *since, const char *last, struct err *e)
 {
 	struct log_tip tip;
 	struct cursor c;
@@ -175,10 +180,12 @@ find_start(struct reading *r, const char *since, const char *last,
 	if (last != NULL) {
 		n = strtoul(last, &end, 10);
 		if (*last < '0' || *last > '9' || *end != 0 || n > LAST_MAX)
-			return err_set(e, RC_BAD, "--last takes a number up to "
-			    "%d", LAST_MAX);
-		return log_before_last(r->reader, &r->what, (uint32_t)n,
-		    &r->after, &tip, e);
+			return err_set(e, RC_BAD,
+			    "--last takes a number up to "
+			    "%d",
+			    LAST_MAX);
+		return log_before_last(
+		    r->reader, &r->what, (uint32_t)n, &r->after, &tip, e);
 	}
 	if (since == NULL)
 		return RC_OK;
@@ -220,18 +227,20 @@ cli_read(int argc, char **argv)
 	const char *since = NULL, *last = NULL;
 	bool is_following = false;
 	const struct cli_word word[] = {
-	    {"--since", &since, NULL}, {"--last", &last, NULL},
+	    {"--since", &since, NULL},
+	    {"--last", &last, NULL},
 	    {"--follow", NULL, &is_following},
 	};
 	struct reading r = {.how = {.form = FORM_NDJSON}};
 	struct cli c;
 	struct err e;
-	enum rc rc = cli_parse(&c, argc, argv, word,
-	    sizeof word / sizeof word[0], true, &e);
+	enum rc rc = cli_parse(
+	    &c, argc, argv, word, sizeof word / sizeof word[0], true, &e);
 
 	buf_init(&r.out, 0);
 	if (rc == RC_OK && c.n_names == 0)
-		rc = err_set(&e, RC_BAD, "give a channel, or a pattern such as "
+		rc = err_set(&e, RC_BAD,
+		    "give a channel, or a pattern such as "
 		    "'chat/**'");
 	r.page_scan = c.options.page_scan;
 	r.page_bytes = c.options.answer_bytes;

@@ -15,14 +15,16 @@
 	"Content-Type: application/problem+json\r\n" \
 	"Cache-Control: no-store\r\n\r\n" \
 	"{\"title\":\"Service Unavailable\",\"status\":503,\"detail\":" \
-	"\"The program's settings are wrong%s%.*s; the server's error log says " \
+	"\"The program's settings are wrong%s%.*s; the server's error log " \
+	"says " \
 	"how.\"}\n"
 
 static enum rc
 serve_cgi(const struct options *o, int *status, struct err *e)
 {
 	if (!responder_is_cgi())
-		return err_set(e, RC_CONFIG, "nothing to serve on: give "
+		return err_set(e, RC_CONFIG,
+		    "nothing to serve on: give "
 		    "--socket PATH, or start it from a web server. "
 		    "--help lists the options.");
 	*status = worker_run_cgi(o);
@@ -36,8 +38,9 @@ place_in(const char *text)
 	const char *p = strstr(text, FOLDER_CONFIG ":");
 	size_t head = sizeof FOLDER_CONFIG; /* the ':' for the NUL */
 
-	return p == NULL ? SLICE("") :
-	    (struct slice){p, head + strspn(p + head, "0123456789")};
+	return p == NULL
+	    ? SLICE("")
+	    : (struct slice){p, head + strspn(p + head, "0123456789")};
 }
 
 /* In an uploaded folder the web server starts it, whose user may see nothing
@@ -49,8 +52,8 @@ refuse(const struct err *e)
 	char answer[512], *folder = NULL;
 	struct err other;
 
-	snprintf(answer, sizeof answer, WRONG_SETTINGS, place.n > 0 ? " at " : "",
-	    (int)place.n, place.p);
+	snprintf(answer, sizeof answer, WRONG_SETTINGS,
+	    place.n > 0 ? " at " : "", (int)place.n, place.p);
 	if (responder_is_cgi())
 		fputs(answer, stdout);
 	else if (folder_find(&folder, &other) == RC_OK && folder != NULL &&

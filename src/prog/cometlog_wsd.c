@@ -7,7 +7,8 @@ no_socket(const struct options *o, int *status, struct err *e)
 {
 	(void)o;
 	(void)status;
-	return err_set(e, RC_CONFIG, "nothing to serve on: give --socket PATH or "
+	return err_set(e, RC_CONFIG,
+	    "nothing to serve on: give --socket PATH or "
 	    "--socket 127.0.0.1:PORT. --help lists the options.");
 }
 

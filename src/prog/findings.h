@@ -10,16 +10,16 @@
 
 enum findings_level {
 	FINDINGS_GOOD,
-	FINDINGS_NOTE,          /* nothing to do */
-	FINDINGS_CHANGE,        /* worth it */
-	FINDINGS_FAULT,         /* live updates suffer, or a secret is open */
+	FINDINGS_NOTE,   /* nothing to do */
+	FINDINGS_CHANGE, /* worth it */
+	FINDINGS_FAULT,  /* live updates suffer, or a secret is open */
 };
 
 struct finding {
-	const char *id;         /* as on the page: "reach", "streams" ... */
+	const char *id; /* as on the page: "reach", "streams" ... */
 	enum findings_level level;
 	char title[96], text[480];
-	const char *where;      /* the lines are for; NULL: there are none */
+	const char *where; /* the lines are for; NULL: there are none */
 	char lines[256];
 };
 
@@ -47,7 +47,7 @@ enum findings_level findings_worst(const struct findings *f);
 
 /* For people, at most 80 columns wide; for programs. */
 void findings_add_text(struct buf *b, const struct findings *f);
-void findings_add_json(struct buf *b, const struct findings *f,
-    const struct survey *s);
+void findings_add_json(
+    struct buf *b, const struct findings *f, const struct survey *s);
 
 #endif

@@ -142,15 +142,17 @@ add_finding(struct buf *b, const struct finding *x)
 }
 
 void
-findings_add_json(struct buf *b, const struct findings *f,
-    const struct survey *s)
+findings_add_json(
+    struct buf *b, const struct findings *f, const struct survey *s)
 {
 	const char *comma = "";
 	size_t i;
 
-	buf_printf(b, "{\"reached\":%s,\"level\":\"%s\",\"held\":%u,"
-	    "\"techniques\":[", s->is_reached ? "true" : "false",
-	    level_word[findings_worst(f)], s->held);
+	buf_printf(b,
+	    "{\"reached\":%s,\"level\":\"%s\",\"held\":%u,"
+	    "\"techniques\":[",
+	    s->is_reached ? "true" : "false", level_word[findings_worst(f)],
+	    s->held);
 	for (i = 0; i < FINDINGS_TECHNIQUES; i++) {
 		if (!f->can[i])
 			continue;

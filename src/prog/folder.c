@@ -11,13 +11,12 @@
 #define LOG_NAME "cometlog.db"
 
 /* For Apache 2.4, 2.2, and for hosts where the module has been left out. */
-static const char deny[] =
-    "<IfModule mod_authz_core.c>\n"
-    "\tRequire all denied\n"
-    "</IfModule>\n"
-    "<IfModule !mod_authz_core.c>\n"
-    "\tDeny from all\n"
-    "</IfModule>\n";
+static const char deny[] = "<IfModule mod_authz_core.c>\n"
+                           "\tRequire all denied\n"
+                           "</IfModule>\n"
+                           "<IfModule !mod_authz_core.c>\n"
+                           "\tDeny from all\n"
+                           "</IfModule>\n";
 
 static enum rc
 no_memory(struct err *e)
@@ -121,8 +120,9 @@ above_web_root(const char *folder)
 		return 0;
 	for (from = path; n == 0 && from != NULL && *from == '/'; from = end) {
 		end = strchr(from + 1, '/');
-		if (!is_web_root((struct slice){from + 1, end == NULL ?
-		    strlen(from + 1) : (size_t)(end - from - 1)}))
+		if (!is_web_root((struct slice){from + 1,
+		        end == NULL ? strlen(from + 1)
+		                    : (size_t)(end - from - 1)}))
 			continue;
 		*from = 0;
 		if (from > path && is_ours(path))
@@ -140,8 +140,8 @@ log_outside(const char *folder)
 	size_t above = above_web_root(folder);
 	char *data = NULL, *own = NULL, *log = NULL, *c;
 
-	if (above == 0 || asprintf(&data, "%.*s/cometlog-data", (int)above,
-	    folder) < 0)
+	if (above == 0 ||
+	    asprintf(&data, "%.*s/cometlog-data", (int)above, folder) < 0)
 		return NULL;
 	if (!make_folder(data) ||
 	    asprintf(&own, "%s/%s", data, folder + above + 1) < 0) {
@@ -178,9 +178,11 @@ folder_choose_log(const char *folder, char **log, struct err *e)
 			*log = inside;
 			inside = NULL;
 		} else {
-			rc = err_set(e, RC_CONFIG, "the log needs a folder "
+			rc = err_set(e, RC_CONFIG,
+			    "the log needs a folder "
 			    "that this program can write: make %s writable for "
-			    "it, or set log = FILE in " FOLDER_CONFIG, data);
+			    "it, or set log = FILE in " FOLDER_CONFIG,
+			    data);
 		}
 	}
 	free(inside);

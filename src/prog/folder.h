@@ -29,14 +29,14 @@ enum rc folder_file(const char *folder, const char *name, char **path,
  *
  *   data/cometlog.db in folder, the program's, if it is there already;
  *   else ABOVE/cometlog-data/NAME/cometlog.db, when the program lies below a
- *   folder with a usual name of web roots (public_html, htdocs ...) and the folder
- *   above it, ABOVE, belongs to this process's user: out of reach of any URL;
- *   else data/cometlog.db.
+ *   folder with a usual name of web roots (public_html, htdocs ...) and the
+ *   folder above it, ABOVE, belongs to this process's user: out of reach of any
+ *   URL; else data/cometlog.db.
  *
  * All processes come to the same.  RC_CONFIG: no folder can be made or written,
  * with what to do; RC_NOMEM.
  */
-enum rc folder_choose_log(const char *folder, char **log,
-    struct err *e) MUST_CHECK;
+enum rc folder_choose_log(
+    const char *folder, char **log, struct err *e) MUST_CHECK;
 
 #endif

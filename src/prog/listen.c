@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BACKLOG 4096            /* the kernel cuts it to somaxconn */
+#define BACKLOG 4096 /* the kernel cuts it to somaxconn */
 #define LOCK_TRIES 100
 #define LOCK_WAIT_MS 10
 
@@ -65,10 +65,9 @@ remove_stale(const struct address *a, struct err *e)
 	enum rc rc;
 
 	if (lstat(path, &st) != 0)
-		return errno == ENOENT
-		    ? RC_OK
-		    : err_set(e, RC_CONFIG, "socket %s: %s", path,
-			  strerror(errno));
+		return errno == ENOENT ? RC_OK
+		                       : err_set(e, RC_CONFIG, "socket %s: %s",
+		                             path, strerror(errno));
 	if (!S_ISSOCK(st.st_mode))
 		return err_set(e, RC_CONFIG,
 		    "socket %s: there is a file that is not a socket", path);
@@ -86,8 +85,8 @@ remove_stale(const struct address *a, struct err *e)
 		return err_set(e, RC_CONFIG,
 		    "socket %s: in use, another server listens there", path);
 	if (unlink(path) != 0 && errno != ENOENT)
-		return err_set(e, RC_CONFIG, "socket %s: %s", path,
-		    strerror(errno));
+		return err_set(
+		    e, RC_CONFIG, "socket %s: %s", path, strerror(errno));
 	return RC_OK;
 }
 
@@ -95,7 +94,7 @@ static enum rc
 bind_and_listen(struct listener *l, const char *text, struct err *e)
 {
 	if (bind(l->fd, (const struct sockaddr *)&l->address.sa,
-		l->address.n) == 0 &&
+	        l->address.n) == 0 &&
 	    listen(l->fd, BACKLOG) == 0)
 		return RC_OK;
 	if (errno == EADDRINUSE)
@@ -153,7 +152,7 @@ listen_open(struct listener *l, const char *text, uint32_t mode, struct err *e)
 	if (rc != RC_OK)
 		return rc;
 	rc = address_is_path(&l->address) ? open_path(l, text, mode, e)
-					  : open_port(l, text, e);
+	                                  : open_port(l, text, e);
 	if (rc != RC_OK) {
 		close(l->fd);
 		l->fd = -1;

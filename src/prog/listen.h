@@ -13,9 +13,9 @@
 #include <sys/types.h>
 
 struct listener {
-	int fd;                 /* blocking, close-on-exec */
+	int fd; /* blocking, close-on-exec */
 	struct address address;
-	dev_t dev;              /* of a Unix socket's file: is it still ours? */
+	dev_t dev; /* of a Unix socket's file: is it still ours? */
 	ino_t ino;
 };
 

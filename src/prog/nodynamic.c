@@ -1,8 +1,8 @@
 /*
- * For the statically linked program alone, by the linker's --wrap: what libfcgi,
- * libuv and SQLite mention and no path of ours calls, and what glibc could do
- * only with the shared libraries of its own version, which a foreign host
- * doesn't have.  Here it fails, as the manuals allow.
+ * For the statically linked program alone, by the linker's --wrap: what
+ * libfcgi, libuv and SQLite mention and no path of ours calls, and what glibc
+ * could do only with the shared libraries of its own version, which a foreign
+ * host doesn't have.  Here it fails, as the manuals allow.
  */
 #include <errno.h>
 #include <netdb.h>

@@ -48,8 +48,8 @@ on_committed(void *arg, const struct append *list)
 		hub_committed(s->hub, list);
 }
 
-/* What is being stored is waited for in any case, by store_finish: answered in the
-   ordinary way, its connections end as others do. */
+/* What is being stored is waited for in any case, by store_finish: answered in
+   the ordinary way, its connections end as others do. */
 static void
 on_deadline(uv_timer_t *t)
 {
@@ -160,8 +160,8 @@ process_open(struct process *p, const struct options *o,
 	watch_signals(p);
 	process_set_policy(SCHED_BATCH);
 	if ((rc = store_open(&s->store, o, on_committed, s, e)) != RC_OK ||
-	    (rc = outbox_new(&s->box, &p->loop, o->write_wait_ms, idle, s,
-	    e)) != RC_OK ||
+	    (rc = outbox_new(
+	         &s->box, &p->loop, o->write_wait_ms, idle, s, e)) != RC_OK ||
 	    (rc = hub_new(&s->hub, &p->loop, o, s->store, s->box, e)) != RC_OK)
 		return rc;
 	if ((rc = bayeux_new(&s->bayeux, s, e)) != RC_OK)
@@ -186,16 +186,19 @@ process_close(struct process *p)
 	if (s->loop == NULL)
 		return;
 	store_finish(s->store);
-	process_run_tasks(p); /* the writer's last answers */
-	while (atomic_load(&s->working) > 0) /* requests on the pool need the hub */
+	process_run_tasks(p);                /* the writer's last answers */
+	while (atomic_load(&s->working) > 0) /* requests on the pool
+	                                        need the hub */
 		uv_run(&p->loop, UV_RUN_ONCE);
 	process_run_tasks(p); /* connections that would be kept */
 	arrivals_free(s->arrivals);
 	hub_free(s->hub);
 	outbox_free(s->box);
 	bell_close(&s->woken, NULL);
-	uv_walk(&p->loop, close_handle, NULL); /* what is not closing by itself */
-	uv_run(&p->loop, UV_RUN_DEFAULT);      /* also pages that are being read */
+	uv_walk(&p->loop, close_handle, NULL); /* what is not closing
+	                                          by itself */
+	uv_run(&p->loop, UV_RUN_DEFAULT);      /* also pages that
+	                                          are being read */
 	uv_loop_close(&p->loop);
 	bayeux_free(s->bayeux);
 	store_close(s->store);

@@ -11,11 +11,13 @@ struct process {
 	struct server server;
 	uv_loop_t loop;
 	uv_signal_t signals[4];
-	uv_check_t check;       /* while stopping: is it over? */
+	uv_check_t check; /* while stopping: is it over? */
 	uv_timer_t deadline;
-	void (*stop)(struct process *p);        /* called once: begin to end */
-	bool (*is_over)(struct process *p);     /* after stop: nothing is under way */
-	bool is_late;           /* the deadline is over, messages were being written */
+	void (*stop)(struct process *p);    /* called once: begin to end */
+	bool (*is_over)(struct process *p); /* after stop: nothing
+	                                       is under way */
+	bool is_late;                       /* the deadline is over, messages
+	                                       were being written */
 };
 
 /*
@@ -35,15 +37,15 @@ enum rc process_open(struct process *p, const struct options *o,
  */
 void process_set_policy(int policy);
 
-/* From p->stop: uv_run returns when p->is_over, and at the latest after ms, or when
-   what is being stored then is stored and answered. */
+/* From p->stop: uv_run returns when p->is_over, and at the latest after ms, or
+   when what is being stored then is stored and answered. */
 void process_end_within(struct process *p, uint64_t ms);
 
 /* Runs what other threads posted to the loop last. */
 void process_run_tasks(struct process *p);
 
-/* Takes everything down, also the server's arrivals.  What else the caller added to
-   the loop must be closed or closing. */
+/* Takes everything down, also the server's arrivals.  What else the caller
+   added to the loop must be closed or closing. */
 void process_close(struct process *p);
 
 #endif

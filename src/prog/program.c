@@ -50,8 +50,10 @@ serve_socket(const struct program *p, const struct options *o, int *status,
 	struct listener l = {.fd = -1};
 	struct serving serving = {p, o, STDIN_FILENO};
 	struct supervisor s = {.workers = (unsigned)o->workers,
-	    .run_dir = o->run_dir, .stop_wait_ms = p->stop_wait_ms + o->busy_wait_ms,
-	    .worker = run_worker, .arg = &serving};
+	    .run_dir = o->run_dir,
+	    .stop_wait_ms = p->stop_wait_ms + o->busy_wait_ms,
+	    .worker = run_worker,
+	    .arg = &serving};
 	enum rc rc = RC_OK;
 
 	if (o->socket != NULL) {
@@ -76,7 +78,8 @@ program_main(const struct program *p, int argc, char **argv)
 	int status = EXIT_SUCCESS;
 	enum rc rc;
 
-	mallopt(M_ARENA_MAX, 2); /* memory per held answer counts, not malloc's speed */
+	mallopt(M_ARENA_MAX, 2); /* memory per held answer counts,
+	                            not malloc's speed */
 	rc = settings_load(&o, argc, argv, environ, &e);
 	if (rc == RC_OK && o.ask != OPTIONS_RUN) {
 		status = tell(p, &o);
@@ -84,8 +87,10 @@ program_main(const struct program *p, int argc, char **argv)
 		return status;
 	}
 	if (rc == RC_OK)
-		rc = diag_open(p->name, (enum diag_level)o.diag, o.diag_file, &e);
-	if (rc == RC_OK && (o.socket != NULL || listen_is_listening(STDIN_FILENO)))
+		rc = diag_open(
+		    p->name, (enum diag_level)o.diag, o.diag_file, &e);
+	if (rc == RC_OK &&
+	    (o.socket != NULL || listen_is_listening(STDIN_FILENO)))
 		rc = serve_socket(p, &o, &status, &e);
 	else if (rc == RC_OK)
 		rc = p->serve_without(&o, &status, &e);

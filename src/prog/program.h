@@ -13,12 +13,13 @@ struct program {
 	int (*serve)(const struct options *o, int fd);
 	/* There is no socket, neither by --socket nor as descriptor 0: serves
 	   otherwise and returns RC_OK, or says RC_CONFIG. */
-	enum rc (*serve_without)(const struct options *o, int *status,
-	    struct err *e);
+	enum rc (*serve_without)(
+	    const struct options *o, int *status, struct err *e);
 	/* The settings are wrong, as e says, which has been reported: tells
 	   whoever asks, where it was started for such.  May be NULL. */
 	void (*refuse)(const struct err *e);
-	uint32_t stop_wait_ms;  /* for workers, until they are killed; beyond busy-wait */
+	uint32_t stop_wait_ms; /* for workers, until they are
+	                          killed; beyond busy-wait */
 };
 
 /* The exit status of main. */

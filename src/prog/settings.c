@@ -51,8 +51,8 @@ read_config(struct options *o, enum option_source source, const char *path,
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
-		return err_set(e, RC_CONFIG, "config %s: %s", path,
-		    strerror(errno));
+		return err_set(
+		    e, RC_CONFIG, "config %s: %s", path, strerror(errno));
 	buf_init(&b, FILE_BYTES + PIECE_BYTES);
 	rc = read_all(fd, path, &b, e);
 	if (rc == RC_OK)
@@ -105,8 +105,9 @@ settings_load(struct options *o, int argc, char *const *argv, char *const *env,
 		return rc;
 	rc = options_parse_env(o, env, e);
 	if (rc == RC_OK)
-		rc = o->config == NULL ? read_folder(o, e) :
-		    read_config(o, OPTIONS_FILE, o->config, e);
+		rc = o->config == NULL
+		    ? read_folder(o, e)
+		    : read_config(o, OPTIONS_FILE, o->config, e);
 	if (rc == RC_OK)
 		rc = options_check(o, e);
 	return rc;

@@ -13,23 +13,23 @@
 #include <time.h>
 #include <unistd.h>
 
-#define QUICK_MS 1000           /* a life shorter than this is no success */
-#define QUICK_FREE 3            /* such lives in a row without a pause */
+#define QUICK_MS 1000 /* a life shorter than this is no success */
+#define QUICK_FREE 3  /* such lives in a row without a pause */
 #define PAUSE_LEAST_MS 250
 #define PAUSE_MOST_MS 2000
-#define IDLE_MS 60000           /* signals end the wait */
+#define IDLE_MS 60000 /* signals end the wait */
 
 struct child {
-	pid_t pid;              /* 0: not running */
+	pid_t pid; /* 0: not running */
 	uint64_t started_ms;
-	uint64_t start_at_ms;   /* while not running */
-	unsigned quick_lives;   /* in a row */
+	uint64_t start_at_ms; /* while not running */
+	unsigned quick_lives; /* in a row */
 };
 
 struct crew {
 	const struct supervisor *s;
-	int run_fd;             /* the run folder, or -1 */
-	sigset_t signals;       /* blocked, and waited for */
+	int run_fd;       /* the run folder, or -1 */
+	sigset_t signals; /* blocked, and waited for */
 	struct child child[SUPERVISOR_MAX];
 };
 
@@ -128,8 +128,8 @@ start(struct crew *c, unsigned number)
 	if (pid == 0)
 		be_child(c, number, parent);
 	if (pid < 0) {
-		diag(DIAG_ERROR, "worker %u: fork: %s", number,
-		    strerror(errno));
+		diag(
+		    DIAG_ERROR, "worker %u: fork: %s", number, strerror(errno));
 		child->quick_lives += child->quick_lives <= 100;
 		plan_start(child, now_ms + PAUSE_LEAST_MS);
 		return;

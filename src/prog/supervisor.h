@@ -16,8 +16,8 @@
 #include <stdint.h>
 
 struct supervisor {
-	unsigned workers;               /* 1..SUPERVISOR_MAX */
-	const char *run_dir;            /* for worker-1.pid ..., or NULL */
+	unsigned workers;    /* 1..SUPERVISOR_MAX */
+	const char *run_dir; /* for worker-1.pid ..., or NULL */
 	uint32_t stop_wait_ms;
 	/* A worker's main: its result is the exit status.  Runs in the child,
 	   with default signal handling and no signal blocked; SIGTERM comes

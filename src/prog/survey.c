@@ -7,12 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ANSWER_MS 15000         /* for what isn't held */
-#define HELD_S 20               /* how long those side by side last */
-#define BEGIN_MS 15000          /* no more of them begin after that */
-#define GAP_MS 20               /* between their beginnings */
-#define STILL_MS 5000           /* what takes longer than that waits for others:
-                                   mod_fcgid may take 2 s to start a process */
+#define ANSWER_MS 15000 /* for what isn't held */
+#define HELD_S 20       /* how long those side by side last */
+#define BEGIN_MS 15000  /* no more of them begin after that */
+#define GAP_MS 20       /* between their beginnings */
+/* What takes longer than that waits for others: mod_fcgid may take 2 s to start
+   a process. */
+#define STILL_MS 5000
 #define PINGS 5
 
 struct taking {
@@ -41,8 +42,8 @@ static enum rc
 ask(struct taking *t, const char *url, const char *header,
     struct transfer **out, struct err *e)
 {
-	struct transfer_ask a = {.url = url, .header = header,
-	    .limit_ms = ANSWER_MS};
+	struct transfer_ask a = {
+	    .url = url, .header = header, .limit_ms = ANSWER_MS};
 	enum rc rc = transfer_begin(t->all, &a, out, e);
 
 	if (rc == RC_OK)
@@ -84,14 +85,15 @@ reach(struct taking *t, struct err *e)
 	memcpy(s->type, a->type, sizeof s->type);
 	memcpy(s->server, a->server, sizeof s->server);
 	memcpy(s->protocol, a->protocol, sizeof s->protocol);
-	snprintf(s->sample, sizeof s->sample, "%.*s", (int)(a->body.n <
-	    sizeof s->sample ? a->body.n : sizeof s->sample - 1),
+	snprintf(s->sample, sizeof s->sample, "%.*s",
+	    (int)(a->body.n < sizeof s->sample ? a->body.n
+	                                       : sizeof s->sample - 1),
 	    a->body.n == 0 ? "" : a->body.p);
 	copy_detail(s, a);
 	if (a->status == 200 && a->body.n > 0 &&
 	    strncmp(a->type, "application/json", 16) == 0)
-		s->is_reached = survey_read_facts(&s->facts, a->body.p,
-		    a->body.n);
+		s->is_reached =
+		    survey_read_facts(&s->facts, a->body.p, a->body.n);
 	s->skew_ms = s->facts.time_ms - (began + clock_unix_ms()) / 2;
 	transfer_free(a);
 	return RC_OK;
@@ -135,7 +137,8 @@ static enum rc
 take_stream(struct taking *t, uint32_t bytes, const char *type, bool to_end,
     struct survey_stream *to, struct err *e)
 {
-	struct transfer_ask a = {.limit_ms = ANSWER_MS, .mark_bytes = bytes,
+	struct transfer_ask a = {.limit_ms = ANSWER_MS,
+	    .mark_bytes = bytes,
 	    .mark_text = "data: 1.5"};
 	struct transfer *f;
 	char below[64];
@@ -160,10 +163,10 @@ streams(struct taking *t, struct err *e)
 	size_t i;
 
 	for (i = 0; i < SURVEY_STREAMS && rc == RC_OK; i++)
-		rc = take_stream(t, bytes[i], "events", false,
-		    &t->s->stream[i], e);
-	return rc != RC_OK ? rc :
-	    take_stream(t, 4096, "html", true, &t->s->page, e);
+		rc = take_stream(
+		    t, bytes[i], "events", false, &t->s->stream[i], e);
+	return rc != RC_OK ? rc
+	                   : take_stream(t, 4096, "html", true, &t->s->page, e);
 }
 
 /* Where the path of an address begins: behind its host. */
@@ -180,11 +183,11 @@ path_of(const char *url)
 static enum rc
 files(struct taking *t, struct err *e)
 {
-	static const char *const name[SURVEY_FILES] = {"data/",
-	    "data/cometlog.db", "cometlog.db", "cometlog.conf"};
+	static const char *const name[SURVEY_FILES] = {
+	    "data/", "data/cometlog.db", "cometlog.db", "cometlog.conf"};
 	const char *slash = strrchr(path_of(t->plan->url), '/');
-	int folder = slash == NULL ? (int)strlen(t->plan->url) :
-	    (int)(slash - t->plan->url);
+	int folder = slash == NULL ? (int)strlen(t->plan->url)
+	                           : (int)(slash - t->plan->url);
 	struct transfer *a;
 	enum rc rc;
 	size_t i;
@@ -192,7 +195,8 @@ files(struct taking *t, struct err *e)
 	for (i = 0; i < SURVEY_FILES; i++) {
 		snprintf(t->url, sizeof t->url, "%.*s/%s", folder, t->plan->url,
 		    name[i]);
-		if ((rc = ask(t, t->url, "Range: bytes=0-2047", &a, e)) != RC_OK)
+		if ((rc = ask(t, t->url, "Range: bytes=0-2047", &a, e)) !=
+		    RC_OK)
 			return rc;
 		snprintf(t->s->file[i].path, sizeof t->s->file[i].path, "%s",
 		    path_of(t->url));
@@ -211,8 +215,9 @@ has_head(const struct transfer *a)
 	return a->head_ms != 0;
 }
 
-/* One more answer is held, or *is_over.  Whether it is can't be seen from its head,
-   which a buffer may keep; but a small request beside it must not wait. */
+/* One more answer is held, or *is_over.  Whether it is can't be seen from its
+   head, which a buffer may keep; but a small request beside it must not
+   wait. */
 static enum rc
 hold_one(struct taking *t, const char *url, bool *is_over, struct err *e)
 {
@@ -224,8 +229,8 @@ hold_one(struct taking *t, const char *url, bool *is_over, struct err *e)
 	if (rc != RC_OK)
 		return rc;
 	transfer_wait(f, has_head, GAP_MS);
-	a = (struct transfer_ask){.url = address(t, "/doctor/ping"),
-	    .limit_ms = STILL_MS};
+	a = (struct transfer_ask){
+	    .url = address(t, "/doctor/ping"), .limit_ms = STILL_MS};
 	if ((rc = transfer_begin(t->all, &a, &p, e)) != RC_OK)
 		return rc;
 	transfer_finish(p);
@@ -253,8 +258,8 @@ held(struct taking *t, struct err *e)
 	char url[2048];
 	enum rc rc = RC_OK;
 
-	snprintf(url, sizeof url, "%s/doctor/hold?seconds=%d", t->plan->url,
-	    HELD_S);
+	snprintf(
+	    url, sizeof url, "%s/doctor/hold?seconds=%d", t->plan->url, HELD_S);
 	while (rc == RC_OK && !is_over && t->s->held < SURVEY_HELD &&
 	    clock_mono_ms() < end)
 		rc = hold_one(t, url, &is_over, e);
@@ -284,8 +289,8 @@ tip(struct taking *t, struct err *e)
 
 	if (rc != RC_OK)
 		return rc;
-	snprintf(s->tip_path, sizeof s->tip_path, "%s",
-	    path_of(t->plan->tip_url));
+	snprintf(
+	    s->tip_path, sizeof s->tip_path, "%s", path_of(t->plan->tip_url));
 	s->tip_status = a->status;
 	s->has_tip_cursor = a->status == 200 && is_cursor(&a->body);
 	snprintf(header, sizeof header, "If-None-Match: %s", a->mark);
@@ -317,8 +322,8 @@ websocket(struct taking *t, struct err *e)
 }
 
 static enum rc
-life(struct taking *t, uint32_t seconds, bool is_silent,
-    struct survey_life *to, struct err *e)
+life(struct taking *t, uint32_t seconds, bool is_silent, struct survey_life *to,
+    struct err *e)
 {
 	struct transfer_ask a = {.limit_ms = (seconds + 30) * 1000};
 	struct transfer *f;
@@ -389,10 +394,12 @@ survey_take(struct survey *s, const struct survey_plan *plan, struct err *e)
 
 	memset(s, 0, sizeof *s);
 	if ((strncmp(plan->url, "http://", 7) != 0 &&
-	    strncmp(plan->url, "https://", 8) != 0) ||
+	        strncmp(plan->url, "https://", 8) != 0) ||
 	    strlen(plan->url) > sizeof t.url / 2)
-		return err_set(e, RC_BAD, "%.80s is no address of the web; it "
-		    "begins with http:// or https://", plan->url);
+		return err_set(e, RC_BAD,
+		    "%.80s is no address of the web; it "
+		    "begins with http:// or https://",
+		    plan->url);
 	snprintf(s->path, sizeof s->path, "%s", path_of(plan->url));
 	if ((rc = transfers_new(&t.all, e)) == RC_OK)
 		rc = take_all(&t, e);

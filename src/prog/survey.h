@@ -33,31 +33,31 @@ struct survey_stream {
 };
 
 struct survey_life {
-	bool is_made;           /* it was measured */
+	bool is_made; /* it was measured */
 	uint32_t asked_s, lived_ms;
 	bool is_whole;
 };
 
 struct survey {
-	char path[256];         /* of the address */
+	char path[256]; /* of the address */
 	/* the first answer */
 	long status;
 	char error[SURVEY_TEXT], type[SURVEY_TEXT], server[SURVEY_TEXT];
 	char sample[64], detail[256], protocol[16];
 	bool is_reached;
-	struct survey_facts facts;      /* of a place that is reached */
+	struct survey_facts facts; /* of a place that is reached */
 	int64_t skew_ms;
 	uint32_t ping_ms;
-	struct survey_stream stream[SURVEY_STREAMS];    /* small to large */
-	struct survey_stream page;      /* text/html, which servers compress */
+	struct survey_stream stream[SURVEY_STREAMS]; /* small to large */
+	struct survey_stream page; /* text/html, which servers compress */
 	struct {
 		char path[256];
 		long status;
 		bool is_open;
 	} file[SURVEY_FILES];
-	uint32_t held, held_ping_ms;    /* and how the rest answers meanwhile */
-	long held_status;               /* that refused one more; 0: none */
-	bool has_wait;                  /* one more had to wait */
+	uint32_t held, held_ping_ms; /* and how the rest answers meanwhile */
+	long held_status;            /* that refused one more; 0: none */
+	bool has_wait;               /* one more had to wait */
 	char tip_path[256];
 	long tip_status, tip_again;
 	bool has_tip_cursor;
@@ -66,20 +66,20 @@ struct survey {
 };
 
 struct survey_plan {
-	const char *url;        /* of the program, without a slash at its end */
+	const char *url; /* of the program, without a slash at its end */
 	const char *tip_url;
-	uint32_t silent_s, life_s;      /* 0: not measured */
+	uint32_t silent_s, life_s; /* 0: not measured */
 	/* Told before each step, or NULL. */
 	void (*tell)(void *arg, const char *step);
 	void *arg;
 };
 
 /* RC_OK also when the place isn't reached.  RC_BAD: url is none; RC_NOMEM. */
-enum rc survey_take(struct survey *s, const struct survey_plan *plan,
-    struct err *e) MUST_CHECK;
+enum rc survey_take(
+    struct survey *s, const struct survey_plan *plan, struct err *e) MUST_CHECK;
 
-/* The facts in the JSON text of GET B/doctor; false: they aren't there.  text is
-   changed. */
+/* The facts in the JSON text of GET B/doctor; false: they aren't
+   there.  text is changed. */
 bool survey_read_facts(struct survey_facts *f, char *text, size_t n);
 
 /* Is this what must stay secret, rather than a page that says no?  A folder's

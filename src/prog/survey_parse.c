@@ -67,8 +67,8 @@ survey_read_facts(struct survey_facts *f, char *text, size_t n)
 	copy_text(f->software, sizeof f->software,
 	    member(member(all, "server"), "software"));
 	copy_text(f->journal, sizeof f->journal, member(log, "journal"));
-	copy_text(f->file_system, sizeof f->file_system,
-	    member(log, "file_system"));
+	copy_text(
+	    f->file_system, sizeof f->file_system, member(log, "file_system"));
 	f->is_fit_for_wal = is_true(member(log, "wal"));
 	f->has_locks = is_true(member(log, "locks"));
 	f->is_in_web_root = is_true(member(log, "in_web_root"));
@@ -98,6 +98,7 @@ survey_is_secret(const char *path, long status, const char *type,
 		return has(sample, n, "Index of") || has(sample, n, "cometlog");
 	if (n >= 15 && memcmp(sample, "SQLite format 3", 15) == 0)
 		return true;
-	return strstr(type, "html") == NULL && (has(sample, n, "log =") ||
-	    has(sample, n, "site-requests =") || has(sample, n, "retain ="));
+	return strstr(type, "html") == NULL &&
+	    (has(sample, n, "log =") || has(sample, n, "site-requests =") ||
+	        has(sample, n, "retain ="));
 }

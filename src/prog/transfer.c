@@ -81,8 +81,8 @@ on_header(char *line, size_t size, size_t count, void *arg)
 	if (n > 5 && strncmp(line, "HTTP/", 5) == 0) {
 		snprintf(t->protocol, sizeof t->protocol, "%.*s",
 		    (int)strcspn(line, " \r\n"), line);
-		t->status = n > 9 ? strtol(line + strcspn(line, " "), NULL, 10) :
-		    0;
+		t->status =
+		    n > 9 ? strtol(line + strcspn(line, " "), NULL, 10) : 0;
 		if (t->status >= 200 || t->status == 101)
 			t->head_ms = elapsed(t);
 	}
@@ -99,7 +99,7 @@ has_text(const struct transfer *t)
 
 	return t->ask.mark_text != NULL && t->body.n > from &&
 	    memmem(t->body.p + from, t->body.n - from, t->ask.mark_text,
-	    strlen(t->ask.mark_text)) != NULL;
+	        strlen(t->ask.mark_text)) != NULL;
 }
 
 static size_t
@@ -122,16 +122,16 @@ set_protocols(CURL *c)
 #if LIBCURL_VERSION_NUM >= 0x075500
 	curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
 #else
-	curl_easy_setopt(c, CURLOPT_PROTOCOLS,
-	    (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+	curl_easy_setopt(
+	    c, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
 #endif
 }
 
 static bool
 add_line(struct transfer *t, const char *line)
 {
-	struct curl_slist *lines = line == NULL ? t->lines :
-	    curl_slist_append(t->lines, line);
+	struct curl_slist *lines =
+	    line == NULL ? t->lines : curl_slist_append(t->lines, line);
 
 	if (lines == NULL && line != NULL)
 		return false;
@@ -150,8 +150,8 @@ prepare(struct transfer *t)
 		    add_line(t, "Upgrade: websocket") &&
 		    add_line(t, "Sec-WebSocket-Version: 13") &&
 		    add_line(t, "Sec-WebSocket-Key: Y29tZXRsb2cgZG9jdG9yIQ==");
-		curl_easy_setopt(c, CURLOPT_HTTP_VERSION,
-		    (long)CURL_HTTP_VERSION_1_1);
+		curl_easy_setopt(
+		    c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	} else {
 		curl_easy_setopt(c, CURLOPT_ACCEPT_ENCODING, "");
 	}
@@ -245,15 +245,15 @@ go_on(struct transfers *all, uint32_t ms)
 }
 
 void
-transfer_wait(struct transfer *t, bool (*is_so)(const struct transfer *t),
-    uint32_t ms)
+transfer_wait(
+    struct transfer *t, bool (*is_so)(const struct transfer *t), uint32_t ms)
 {
 	uint64_t now = clock_mono_ms(), end = now + ms;
 
 	go_on(t->all, 0);
 	while (!t->is_over && !is_so(t) && (now = clock_mono_ms()) < end)
-		go_on(t->all, end - now < STEP_MS ? (uint32_t)(end - now) :
-		    STEP_MS);
+		go_on(t->all,
+		    end - now < STEP_MS ? (uint32_t)(end - now) : STEP_MS);
 }
 
 static bool

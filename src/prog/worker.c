@@ -28,7 +28,8 @@
 	"Content-Type: application/problem+json\r\n" \
 	"Cache-Control: no-store\r\n\r\n" \
 	"{\"title\":\"Service Unavailable\",\"status\":503,\"detail\":" \
-	"\"The message log can't be used now; the server's error log says why. " \
+	"\"The message log can't be used now; the server's error log says " \
+	"why. " \
 	"Often its folder is not writable.\"}\n"
 
 struct worker {
@@ -116,7 +117,8 @@ worker_run(const struct options *o, int fd)
 	process_set_policy(SCHED_OTHER);
 	if (rc != RC_OK) {
 		diag(DIAG_ERROR, "%s", e.text);
-		if (fd == STDIN_FILENO) /* whoever asks is told, not made to wait */
+		if (fd == STDIN_FILENO) /* whoever asks is told,
+		                           not made to wait */
 			responder_apologize(fd, CANNOT_SERVE);
 	} else {
 		uv_run(&p->loop, UV_RUN_DEFAULT);

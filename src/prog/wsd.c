@@ -15,7 +15,7 @@ struct wsd {
 	struct process process; /* first */
 	struct ws ws;
 	struct wsaccept *accept;
-	uv_timer_t leave;       /* closes some at each tick */
+	uv_timer_t leave; /* closes some at each tick */
 	size_t at_once;
 };
 

@@ -19,7 +19,7 @@
 enum kind { COUNTER, GAUGE };
 
 struct figure {
-	const char *group, *name;       /* name: cometlog_NAME in metrics */
+	const char *group, *name; /* name: cometlog_NAME in metrics */
 	enum kind kind;
 	uint64_t value;
 	const char *help;
@@ -186,12 +186,16 @@ status_serve(struct server *s, struct request *rq, struct slice rest)
 	buf_init(&b, 0);
 	if (http_wants_html(rq->accept)) {
 		add_status_page(&b, &l, f, n);
-		answer_buf(s, rq, HTML_CONTENT_TYPE, "Cache-Control: no-store"
-		    "\r\nVary: Accept\r\n" HTML_HEADERS, &b);
+		answer_buf(s, rq, HTML_CONTENT_TYPE,
+		    "Cache-Control: no-store"
+		    "\r\nVary: Accept\r\n" HTML_HEADERS,
+		    &b);
 	} else {
 		add_status_json(&b, &l, f, n);
-		answer_buf(s, rq, "application/json", "Cache-Control: no-store"
-		    "\r\nVary: Accept\r\n", &b);
+		answer_buf(s, rq, "application/json",
+		    "Cache-Control: no-store"
+		    "\r\nVary: Accept\r\n",
+		    &b);
 	}
 }
 
@@ -208,8 +212,10 @@ metrics_serve(struct server *s, struct request *rq, struct slice rest)
 		return;
 	buf_init(&b, 0);
 	for (i = 0; i < n; i++)
-		buf_printf(&b, "# HELP cometlog_%s %s\n# TYPE cometlog_%s %s\n"
-		    "cometlog_%s %llu\n", f[i].name, f[i].help, f[i].name,
+		buf_printf(&b,
+		    "# HELP cometlog_%s %s\n# TYPE cometlog_%s %s\n"
+		    "cometlog_%s %llu\n",
+		    f[i].name, f[i].help, f[i].name,
 		    f[i].kind == COUNTER ? "counter" : "gauge", f[i].name,
 		    (unsigned long long)f[i].value);
 	answer_buf(s, rq, "text/plain; version=0.0.4; charset=utf-8",
@@ -229,9 +235,11 @@ add_channel(void *arg, const struct log_channel *c)
 
 	buf_add_text(&l->b, l->n++ == 0 ? "{\"name\":" : ",{\"name\":");
 	json_add_string(&l->b, c->name, false);
-	buf_printf(&l->b, ",\"seq\":%llu,\"messages\":%llu,\"bytes\":%llu,"
-	    "\"subscribers\":%llu}", (unsigned long long)c->newest,
-	    (unsigned long long)c->messages, (unsigned long long)c->bytes,
+	buf_printf(&l->b,
+	    ",\"seq\":%llu,\"messages\":%llu,\"bytes\":%llu,"
+	    "\"subscribers\":%llu}",
+	    (unsigned long long)c->newest, (unsigned long long)c->messages,
+	    (unsigned long long)c->bytes,
 	    (unsigned long long)hub_subscribers(l->server->hub, c->name));
 	return l->b.rc == RC_OK;
 }
@@ -253,8 +261,8 @@ channels_serve(struct server *s, struct request *rq, struct slice rest)
 		rc = store_borrow(s->store, &r, &e);
 	if (rc == RC_OK) {
 		buf_add_text(&l.b, "{\"channels\":[");
-		rc = log_channels(r, after, (uint32_t)limit, add_channel, &l,
-		    &e);
+		rc = log_channels(
+		    r, after, (uint32_t)limit, add_channel, &l, &e);
 		buf_add_text(&l.b, "]}");
 		store_return(s->store, r);
 	}

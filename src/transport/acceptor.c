@@ -53,7 +53,8 @@ accept_one(struct acceptors *all)
 	case ENFILE:
 	case ENOMEM:
 	case ENOBUFS:
-		diag(DIAG_WARN, "accept: %s; connections wait", strerror(errno));
+		diag(
+		    DIAG_WARN, "accept: %s; connections wait", strerror(errno));
 		nanosleep(&pause, NULL);
 		break;
 	default: /* EINTR; a client that left: ECONNABORTED */
@@ -90,8 +91,8 @@ serve(struct acceptor *a, int fd)
 	    fcgi_is_aborted(a->bytes + used, (size_t)n - used)) {
 		if (n > 0)
 			diag(DIAG_DEBUG, "a request is dropped: %s", e.text);
-		atomic_fetch_add_explicit(&s->count.dropped, n > 0,
-		    memory_order_relaxed);
+		atomic_fetch_add_explicit(
+		    &s->count.dropped, n > 0, memory_order_relaxed);
 		fcgi_gate_fini(&a->gate);
 		close(fd);
 	} else if (a->gate.stage == FCGI_AT_END) {
@@ -140,8 +141,8 @@ enum rc
 acceptors_start(struct acceptors **out, struct server *s, int fd, unsigned n,
     int signo, struct err *e)
 {
-	struct acceptors *all = calloc(1, sizeof *all +
-	    n * sizeof all->acceptor[0]);
+	struct acceptors *all =
+	    calloc(1, sizeof *all + n * sizeof all->acceptor[0]);
 	enum rc rc = RC_OK;
 
 	*out = NULL;
@@ -160,7 +161,8 @@ acceptors_start(struct acceptors **out, struct server *s, int fd, unsigned n,
 	return RC_OK;
 }
 
-/* A signal that comes just before accept(2) is lost on it: so it is sent again. */
+/* A signal that comes just before accept(2) is lost on it:
+   so it is sent again. */
 static void
 stop_one(struct acceptors *all, struct acceptor *a)
 {

@@ -16,7 +16,8 @@ answer_add_cors(struct buf *b, const struct request *rq)
 		return;
 	buf_add_text(b, "Access-Control-Allow-Origin: ");
 	buf_add_slice(b, rq->origin); /* one of allow-origin's */
-	buf_add_text(b, "\r\nAccess-Control-Expose-Headers: ETag, Retry-After"
+	buf_add_text(b,
+	    "\r\nAccess-Control-Expose-Headers: ETag, Retry-After"
 	    "\r\nVary: Origin\r\n");
 }
 
@@ -80,12 +81,11 @@ answer_status(struct server *s, struct request *rq, int status,
 	struct buf body;
 
 	if (status >= 400)
-		atomic_fetch_add_explicit(&s->count.refused, 1,
-		    memory_order_relaxed);
+		atomic_fetch_add_explicit(
+		    &s->count.refused, 1, memory_order_relaxed);
 	buf_init(&body, 0);
 	http_add_problem(&body, status, slice_of(detail));
-	answer_send(s, rq, status, PROBLEM_TYPE, extra,
-	    buf_slice(&body));
+	answer_send(s, rq, status, PROBLEM_TYPE, extra, buf_slice(&body));
 	buf_fini(&body);
 }
 
@@ -102,8 +102,8 @@ put_extra(char *to, size_t n, int status)
 }
 
 void
-answer_problem(struct server *s, struct request *rq, enum rc rc,
-    const char *detail)
+answer_problem(
+    struct server *s, struct request *rq, enum rc rc, const char *detail)
 {
 	int status = rc_http_status(rc);
 	char room[ERR_TEXT_BYTES], extra[EXTRA_BYTES];
@@ -124,7 +124,8 @@ answer_unheld(struct server *s, struct outlet o, const struct err *e)
 	put_extra(extra, sizeof extra, status);
 	buf_init(&body, 0);
 	buf_init(&content, 0);
-	http_add_problem(&body, status, slice_of(rc_told(e->rc, e->text, room)));
+	http_add_problem(
+	    &body, status, slice_of(rc_told(e->rc, e->text, room)));
 	http_add_head(&content, status, PROBLEM_TYPE, extra, body.n);
 	buf_add_slice(&content, buf_slice(&body));
 	if (body.rc == RC_OK && content.rc == RC_OK)

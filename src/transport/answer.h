@@ -15,16 +15,19 @@
 void answer_send(struct server *s, struct request *rq, int status,
     const char *content_type, const char *extra, struct slice body);
 
-/* An application/problem+json for rc, with Retry-After for 429 and 503.  Takes rq. */
-void answer_problem(struct server *s, struct request *rq, enum rc rc,
-    const char *detail);
+/* An application/problem+json for rc, with Retry-After for 429
+   and 503.  Takes rq. */
+void answer_problem(
+    struct server *s, struct request *rq, enum rc rc, const char *detail);
 
-/* The same for a status that no rc has (405 with Allow, 431); extra as above. */
+/* The same for a status that no rc has (405 with Allow,
+   431); extra as above. */
 void answer_status(struct server *s, struct request *rq, int status,
     const char *extra, const char *detail);
 
-/* Any thread: the same where the request is gone already, as it was to be held and
-   couldn't be; without CORS, so another origin's page sees a failure.  Takes o. */
+/* Any thread: the same where the request is gone already, as it was to be held
+   and couldn't be; without CORS, so another origin's page sees a failure.
+   Takes o. */
 void answer_unheld(struct server *s, struct outlet o, const struct err *e);
 
 /* Sends these bytes (head and body as CGI has them), framed, and ends the

@@ -14,18 +14,18 @@
 #define IDLE_MS 120000
 
 struct arriving {
-	uv_poll_t poll;         /* first: what libuv gives back */
+	uv_poll_t poll; /* first: what libuv gives back */
 	struct arriving *next, **link;
 	struct arrivals *all;
 	int fd;
 	struct fcgi_gate gate;
 	uint64_t due_ms;
-	bool is_idle;           /* kept, without a request so far */
+	bool is_idle; /* kept, without a request so far */
 };
 
 struct arrivals {
 	struct server *server;
-	uv_timer_t sweep;       /* runs while something is arriving */
+	uv_timer_t sweep; /* runs while something is arriving */
 	struct arriving *list;
 	size_t count;
 };
@@ -77,9 +77,10 @@ drop(struct arriving *g)
 	outlet_close(&o);
 }
 
-/* A whole request: parsing and answering may read the log, so not on the loop. */
+/* A whole request: parsing and answering may read the log,
+   so not on the loop. */
 struct whole {
-	uv_work_t work;         /* first */
+	uv_work_t work; /* first */
 	struct server *server;
 	int fd;
 	struct fcgi_gate gate;
@@ -155,8 +156,8 @@ on_readable(uv_poll_t *poll, int status, int events)
 	}
 	if (g->is_idle && g->gate.begin_n > 0) {
 		g->is_idle = false;
-		g->due_ms = clock_mono_ms() +
-		    g->all->server->options->request_wait_ms;
+		g->due_ms =
+		    clock_mono_ms() + g->all->server->options->request_wait_ms;
 	}
 	if (g->gate.stage == FCGI_AT_END)
 		start_whole(g);
@@ -187,8 +188,10 @@ add(struct arrivals *a, int fd, const struct fcgi_gate *gate, uint64_t wait_ms,
 	if (a->count < a->server->options->max_arriving)
 		g = calloc(1, sizeof *g);
 	if (g == NULL || uv_poll_init(a->server->loop, &g->poll, fd) != 0) {
-		diag(DIAG_WARN, "a request is dropped: %zu are arriving "
-		    "(max-arriving)", a->count);
+		diag(DIAG_WARN,
+		    "a request is dropped: %zu are arriving "
+		    "(max-arriving)",
+		    a->count);
 		free(g);
 		fcgi_gate_fini(&unused);
 		outlet_close(&o);
@@ -239,7 +242,7 @@ arrivals_are_idle(const struct arrivals *a)
 }
 
 struct arrive {
-	struct task task;       /* first */
+	struct task task; /* first */
 	int fd;
 	struct fcgi_gate gate;
 };

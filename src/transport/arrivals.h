@@ -12,8 +12,8 @@
 
 struct arrivals;
 
-enum rc arrivals_new(struct arrivals **out, struct server *s,
-    struct err *e) MUST_CHECK;
+enum rc arrivals_new(
+    struct arrivals **out, struct server *s, struct err *e) MUST_CHECK;
 
 /* Goes on with a request of which some may have come.  Takes fd and the
    gate's memory. */
@@ -22,15 +22,15 @@ void arrivals_add(struct arrivals *a, int fd, const struct fcgi_gate *gate);
 /* Any thread: the same through server_post. */
 void arrivals_post(struct server *s, int fd, const struct fcgi_gate *gate);
 
-/* A kept connection without a request; closed if the server is_ending.  Takes the
-   outlet. */
+/* A kept connection without a request; closed if the server
+   is_ending.  Takes the outlet. */
 void arrivals_idle(struct arrivals *a, struct outlet o);
 
 /* True if no request is on its way in.  On the loop. */
 bool arrivals_are_idle(const struct arrivals *a);
 
-/* Closes connections that wait for a request of which nothing has come yet; is_now: all
-   whose request hasn't come whole.  a may be NULL. */
+/* Closes connections that wait for a request of which nothing has come yet;
+   is_now: all whose request hasn't come whole.  a may be NULL. */
 void arrivals_end(struct arrivals *a, bool is_now);
 
 /* Closes what hasn't come whole; frees a once the loop has run the closings. */

@@ -82,8 +82,8 @@ exchange_refuse(struct bayeux_exchange *x, const struct bayeux_message *m,
 }
 
 void
-exchange_refuse_rc(struct bayeux_exchange *x, struct bayeux_message *m, enum rc rc,
-    const char *text)
+exchange_refuse_rc(struct bayeux_exchange *x, struct bayeux_message *m,
+    enum rc rc, const char *text)
 {
 	bayeux_fail_rc(&m->error, rc, m->channel, text);
 	exchange_refuse(x, m, NULL);
@@ -91,8 +91,8 @@ exchange_refuse_rc(struct bayeux_exchange *x, struct bayeux_message *m, enum rc 
 
 /* The clientId of m is nobody's: another handshake makes one. */
 void
-exchange_refuse_client(struct bayeux_exchange *x, struct bayeux_message *m, enum rc rc,
-    const char *text)
+exchange_refuse_client(struct bayeux_exchange *x, struct bayeux_message *m,
+    enum rc rc, const char *text)
 {
 	struct bayeux_advice advice = bayeux_advice(x->bayeux->server, 0);
 
@@ -101,8 +101,9 @@ exchange_refuse_client(struct bayeux_exchange *x, struct bayeux_message *m, enum
 		return;
 	}
 	bayeux_fail(&m->error, 402, m->client_id, "Unknown client");
-	advice.reconnect = m->kind == BAYEUX_DISCONNECT ?
-	    BAYEUX_RECONNECT_NONE : BAYEUX_RECONNECT_HANDSHAKE;
+	advice.reconnect = m->kind == BAYEUX_DISCONNECT
+	    ? BAYEUX_RECONNECT_NONE
+	    : BAYEUX_RECONNECT_HANDSHAKE;
 	exchange_refuse(x, m, &advice);
 }
 
@@ -110,7 +111,7 @@ exchange_refuse_client(struct bayeux_exchange *x, struct bayeux_message *m, enum
 
 /* One visit to the pool; x may be gone when its end is told. */
 struct visit {
-	uv_work_t work;         /* first: what libuv gives back */
+	uv_work_t work; /* first: what libuv gives back */
 	struct bayeux *bayeux;
 	struct bayeux_exchange *x;
 };
@@ -168,8 +169,8 @@ written(struct bayeux_exchange *x, enum rc rc, const char *why)
 	server_post(x->bayeux->server, &x->task);
 }
 
-/* Before anybody is told to look: who holds a connect of the session sees that it
-   is outdated. */
+/* Before anybody is told to look: who holds a connect of the session sees
+   that it is outdated. */
 static void
 on_changed(struct log_change *c, enum rc rc, const char *why)
 {
@@ -192,12 +193,14 @@ void
 exchange_appended(struct append *a, enum rc rc, const char *why)
 {
 	written((struct bayeux_exchange *)((char *)a -
-	    offsetof(struct bayeux_exchange, append)), rc, why);
+	            offsetof(struct bayeux_exchange, append)),
+	    rc, why);
 }
 
 /* Changes the session of m; after it finish() goes on. */
 enum handled
-exchange_change(struct bayeux_exchange *x, enum log_change_kind kind, struct slice id)
+exchange_change(
+    struct bayeux_exchange *x, enum log_change_kind kind, struct slice id)
 {
 	struct server *s = x->bayeux->server;
 	enum rc rc;
@@ -221,16 +224,17 @@ static bool
 needs_session(const struct bayeux_message *m)
 {
 	return m->kind != BAYEUX_HANDSHAKE && m->kind != BAYEUX_UNKNOWN_META &&
-	    (m->client_id.p != NULL || (m->kind != BAYEUX_PUBLISH &&
-	    m->kind != BAYEUX_SERVICE));
+	    (m->client_id.p != NULL ||
+	        (m->kind != BAYEUX_PUBLISH && m->kind != BAYEUX_SERVICE));
 }
 
-/* The browser, if its cookie was there: one that is given now proves nothing. */
+/* The browser, if its cookie was there: one that is given
+   now proves nothing. */
 struct slice
 exchange_browser(const struct bayeux_exchange *x)
 {
-	return x->browser.n > 0 && x->browser.p[0] == 'c' ? x->browser :
-	    (struct slice){0};
+	return x->browser.n > 0 && x->browser.p[0] == 'c' ? x->browser
+	                                                  : (struct slice){0};
 }
 
 static enum handled
@@ -266,7 +270,8 @@ handle(struct bayeux_exchange *x)
 	enum rc rc;
 
 	if (bayeux_open(x->bayeux, &x->err) != RC_OK) {
-		exchange_refuse_rc(x, m, RC_BUSY, "Sessions can not be kept now: the "
+		exchange_refuse_rc(x, m, RC_BUSY,
+		    "Sessions can not be kept now: the "
 		    "error log of the server says why");
 		return DONE;
 	}
@@ -330,7 +335,8 @@ go_on(struct bayeux_exchange *x)
 {
 	for (;;) {
 		if (!x->is_held_back && !bayeux_next(&x->reading, &x->m)) {
-			if (x->n_batch > 0 && exchange_store_batch(x) == WAITING)
+			if (x->n_batch > 0 &&
+			    exchange_store_batch(x) == WAITING)
 				return;
 			end_exchange(x);
 			return;
@@ -359,9 +365,10 @@ run_on(struct bayeux_exchange *x)
 static bool
 may_subscribe(const struct bayeux_exchange *x)
 {
-	return x->fields != NULL || (x->text_n > 0 &&
-	    (memmem(x->text, x->text_n, "scri", 4) != NULL ||
-	    memchr(x->text, '\\', x->text_n) != NULL));
+	return x->fields != NULL ||
+	    (x->text_n > 0 &&
+	        (memmem(x->text, x->text_n, "scri", 4) != NULL ||
+	            memchr(x->text, '\\', x->text_n) != NULL));
 }
 
 enum rc
@@ -377,11 +384,13 @@ bayeux_exchange_read(struct bayeux_exchange *x, struct err *e)
 		return err_set(e, RC_NOMEM, "out of memory");
 	x->limits = (struct bayeux_limits){
 	    .envelope = {o->message_bytes, o->batch_messages},
-	    .subscription = x->room, .subscriptions = room};
+	    .subscription = x->room,
+	    .subscriptions = room};
 	bayeux_answer_begin(&x->replies, &x->answer, x->callback);
-	rc = x->fields != NULL ?
-	    bayeux_read_fields(&x->reading, x->fields, &x->limits, &count, e) :
-	    bayeux_read(&x->reading, x->text, x->text_n, &x->limits, &count, e);
+	rc = x->fields != NULL
+	    ? bayeux_read_fields(&x->reading, x->fields, &x->limits, &count, e)
+	    : bayeux_read(
+	          &x->reading, x->text, x->text_n, &x->limits, &count, e);
 	if (rc == RC_OK && count < x->limits.envelope.messages)
 		x->limits.envelope.messages = count + 1;
 	return rc;

@@ -19,7 +19,7 @@ struct http {
 	struct request *rq;
 	struct task task;
 	bool is_new_browser;
-	char cookie[BAYEUX_CLIENT_ID_BYTES];    /* if it is new */
+	char cookie[BAYEUX_CLIENT_ID_BYTES]; /* if it is new */
 	char browser[BAYEUX_BROWSER_BYTES];
 };
 
@@ -58,8 +58,9 @@ origin_of(struct slice url)
 /*
  * Any page can make a browser GET this, so for a publish the browser's word is
  * asked where it comes from: by Origin, by Referer, or else by Sec-Fetch-Site.
- * Over http a page can keep its browser from saying any of them (referrerpolicy),
- * so a browser that is silent is refused.  A POST was looked at by the router.
+ * Over http a page can keep its browser from saying any of them
+ * (referrerpolicy), so a browser that is silent is refused.  A POST was looked
+ * at by the router.
  */
 static const char *
 refusal(struct server *s, const struct request *rq)
@@ -72,13 +73,13 @@ refusal(struct server *s, const struct request *rq)
 		return NULL;
 	if (s->options->bayeux_publish == OPTIONS_BAYEUX_POST)
 		return "Messages are not taken by GET here (option "
-		    "bayeux-publish)";
+		       "bayeux-publish)";
 	if (rq->origin.n > 0)
-		is_ours = server_allows_origin(s, rq->origin, rq->host,
-		    &is_cross);
+		is_ours =
+		    server_allows_origin(s, rq->origin, rq->host, &is_cross);
 	else if (rq->referer.n > 0)
-		is_ours = server_allows_origin(s, origin_of(rq->referer),
-		    rq->host, &is_cross);
+		is_ours = server_allows_origin(
+		    s, origin_of(rq->referer), rq->host, &is_cross);
 	else if (rq->fetch_site.n > 0)
 		is_ours = slice_is(rq->fetch_site, SLICE("same-origin")) ||
 		    slice_is(rq->fetch_site, SLICE("none"));
@@ -97,15 +98,20 @@ answer(struct http *h, struct buf *body)
 	struct server *s = x->bayeux->server;
 	char extra[256];
 
-	snprintf(extra, sizeof extra, EXTRA "%s%.*s%s", h->is_new_browser &&
-	    x->has_handshake ? "Set-Cookie: " BAYEUX_COOKIE "=" : "",
+	snprintf(extra, sizeof extra, EXTRA "%s%.*s%s",
+	    h->is_new_browser && x->has_handshake ? "Set-Cookie: " BAYEUX_COOKIE
+	                                            "="
+	                                          : "",
 	    h->is_new_browser && x->has_handshake ? (int)sizeof h->cookie : 0,
-	    h->cookie, h->is_new_browser && x->has_handshake ?
-	    "; Path=/; HttpOnly; SameSite=Lax\r\n" : "");
+	    h->cookie,
+	    h->is_new_browser && x->has_handshake
+	        ? "; Path=/; HttpOnly; SameSite=Lax\r\n"
+	        : "");
 	if (body->rc == RC_OK)
-		answer_send(s, h->rq, 200, x->callback.p == NULL ?
-		    "application/json" : CALLBACK_CONTENT_TYPE, extra,
-		    buf_slice(body));
+		answer_send(s, h->rq, 200,
+		    x->callback.p == NULL ? "application/json"
+		                          : CALLBACK_CONTENT_TYPE,
+		    extra, buf_slice(body));
 	else
 		answer_problem(s, h->rq, RC_NOMEM, "out of memory");
 	h->rq = NULL;
@@ -128,7 +134,7 @@ answer_replies(struct http *h)
 /* What a held connect needs of its request. */
 struct held {
 	struct outlet outlet;
-	char *cors;                     /* header lines; NULL: none */
+	char *cors; /* header lines; NULL: none */
 	char client[INET6_ADDRSTRLEN];
 };
 
@@ -167,11 +173,11 @@ on_tick(void *arg)
 }
 
 static const struct hub_client listener = {
-	.tick = on_tick,
-	.gone = on_gone,
-	.news = on_news,
-	.over = on_over,
-	.tick_ms = TICK_MS,
+    .tick = on_tick,
+    .gone = on_gone,
+    .news = on_news,
+    .over = on_over,
+    .tick_ms = TICK_MS,
 };
 
 static bool
@@ -180,8 +186,11 @@ on_hold(struct bayeux_wait *w)
 	struct held *h = w->owner;
 	struct server *s = w->bayeux->server;
 	uint64_t now_ms = uv_now(s->loop);
-	struct hub_reader spec = {.outlet = h->outlet, .is_now = true,
-	    .is_silent = true, .is_listener = true, .how = {.form = FORM_OBJECT},
+	struct hub_reader spec = {.outlet = h->outlet,
+	    .is_now = true,
+	    .is_silent = true,
+	    .is_listener = true,
+	    .how = {.form = FORM_OBJECT},
 	    .hold_ms = w->until_ms > now_ms ? w->until_ms - now_ms : 1};
 	struct err e;
 
@@ -198,14 +207,14 @@ on_hold(struct bayeux_wait *w)
 }
 
 static void
-send_answer(struct server *s, struct held *h, bool is_call,
-    struct slice body)
+send_answer(struct server *s, struct held *h, bool is_call, struct slice body)
 {
 	struct buf content;
 
 	buf_init(&content, 0);
-	http_add_head(&content, 200, is_call ? CALLBACK_CONTENT_TYPE :
-	    "application/json", h->cors == NULL ? EXTRA : h->cors, body.n);
+	http_add_head(&content, 200,
+	    is_call ? CALLBACK_CONTENT_TYPE : "application/json",
+	    h->cors == NULL ? EXTRA : h->cors, body.n);
 	buf_add_slice(&content, body);
 	if (content.rc == RC_OK)
 		answer_bytes(s, h->outlet, buf_slice(&content));
@@ -263,8 +272,8 @@ held_new(const struct request *rq)
 static void
 run_wait(struct server *s, struct task *t)
 {
-	struct http *h = (struct http *)((char *)t -
-	    offsetof(struct http, task));
+	struct http *h =
+	    (struct http *)((char *)t - offsetof(struct http, task));
 	struct held *held = held_new(h->rq);
 	bool is_shared = slice_starts(h->rq->protocol, SLICE("HTTP/1"));
 	struct bayeux_wait *w = held == NULL ? NULL : bayeux_wait_new(h->x);
@@ -314,7 +323,8 @@ find_messages(struct http *h, struct err *e)
 		x->fields = &rq->params;
 		return bayeux_callback(&rq->params, &x->callback, e);
 	}
-	if (http_is_type(rq->content_type, "application/x-www-form-urlencoded")) {
+	if (http_is_type(
+	        rq->content_type, "application/x-www-form-urlencoded")) {
 		x->fields = &rq->params; /* the body's take the query's place */
 		if ((rc = query_parse(rq->body, rq->body_n, &rq->params, e)))
 			return rc;
@@ -341,8 +351,8 @@ bayeux_serve(struct server *s, struct request *rq, struct slice rest)
 		h->rq = rq;
 		x->owner = h;
 		x->done = on_done;
-		x->type = request_is(rq, "POST") ? BAYEUX_LONG_POLLING :
-		    BAYEUX_CALLBACK_POLLING;
+		x->type = request_is(rq, "POST") ? BAYEUX_LONG_POLLING
+		                                 : BAYEUX_CALLBACK_POLLING;
 		x->client = rq->client;
 		x->publish_refusal = refusal(s, rq);
 		find_browser(h);
@@ -350,8 +360,8 @@ bayeux_serve(struct server *s, struct request *rq, struct slice rest)
 		if (rc == RC_OK && x->browser.n == 0 &&
 		    (rc = bayeux_draw_cookie(h->cookie, &e)) == RC_OK) {
 			h->is_new_browser = true;
-			note_browser(h, 's', (struct slice){h->cookie,
-			    sizeof h->cookie});
+			note_browser(h, 's',
+			    (struct slice){h->cookie, sizeof h->cookie});
 		}
 		if (rc == RC_OK)
 			rc = bayeux_exchange_read(x, &e);

@@ -1,20 +1,22 @@
-/* The meta channels of Bayeux: a session's beginning, connects, subscriptions, end. */
+/* The meta channels of Bayeux: a session's beginning, connects,
+   subscriptions, end. */
 #include "transport/exchange.h"
 
 #include "transport/ratelimit.h"
 #include "transport/reading.h"
 
 /* Where a session's clients have nothing better to do. */
-#define TYPES_HTTP (BAYEUX_LONG_POLLING | BAYEUX_CALLBACK_POLLING | \
-	BAYEUX_CROSS_ORIGIN_LONG_POLLING)
+#define TYPES_HTTP \
+	(BAYEUX_LONG_POLLING | BAYEUX_CALLBACK_POLLING | \
+	    BAYEUX_CROSS_ORIGIN_LONG_POLLING)
 
 /* ---- /meta/handshake ---- */
 
 static unsigned
 offered(const struct bayeux_exchange *x)
 {
-	return x->type == BAYEUX_WEBSOCKET ? TYPES_HTTP | BAYEUX_WEBSOCKET :
-	    TYPES_HTTP | BAYEUX_WEBSOCKET;
+	return x->type == BAYEUX_WEBSOCKET ? TYPES_HTTP | BAYEUX_WEBSOCKET
+	                                   : TYPES_HTTP | BAYEUX_WEBSOCKET;
 }
 
 enum handled
@@ -25,14 +27,16 @@ exchange_handshake(struct bayeux_exchange *x)
 	enum rc rc;
 
 	none.reconnect = BAYEUX_RECONNECT_NONE;
-	if (m->connection_types != 0 && (m->connection_types & offered(x)) == 0) {
+	if (m->connection_types != 0 &&
+	    (m->connection_types & offered(x)) == 0) {
 		bayeux_fail(&m->error, 301, (struct slice){0},
 		    "Connection types not supported");
 		exchange_refuse(x, m, &none);
 		return DONE;
 	}
 	if (!ratelimit_take(x->bayeux->server->ratelimit, x->client, 1)) {
-		exchange_refuse_rc(x, m, RC_RATE, "Too many handshakes and messages from "
+		exchange_refuse_rc(x, m, RC_RATE,
+		    "Too many handshakes and messages from "
 		    "this address (option publish-rate)");
 		return DONE;
 	}
@@ -41,9 +45,10 @@ exchange_handshake(struct bayeux_exchange *x)
 		return DONE;
 	}
 	x->change = (struct log_change){.has_ack = m->wants_ack,
-	    .has_replay = m->wants_replay, .browser = x->browser};
-	return exchange_change(x, LOG_SESSION_NEW,
-	    (struct slice){x->new_id, sizeof x->new_id});
+	    .has_replay = m->wants_replay,
+	    .browser = x->browser};
+	return exchange_change(
+	    x, LOG_SESSION_NEW, (struct slice){x->new_id, sizeof x->new_id});
 }
 
 void
@@ -70,8 +75,8 @@ exchange_note_connect(struct bayeux_exchange *x)
 	struct bayeux_session *s = &x->session;
 
 	if (x->has_connect) {
-		bayeux_fail(&m->error, 400, (struct slice){0},
-		    "One connect at a time");
+		bayeux_fail(
+		    &m->error, 400, (struct slice){0}, "One connect at a time");
 		exchange_refuse(x, m, NULL);
 		return DONE;
 	}
@@ -88,8 +93,8 @@ exchange_begin_connect(struct bayeux_exchange *x)
 {
 	struct slots *slots = x->bayeux->slots;
 	struct bayeux_message *m = &x->connect;
-	enum rc rc = bayeux_session_load(x->bayeux, &x->session, m->client_id,
-	    exchange_browser(x), &x->err);
+	enum rc rc = bayeux_session_load(
+	    x->bayeux, &x->session, m->client_id, exchange_browser(x), &x->err);
 
 	if (rc == RC_OK)
 		rc = bayeux_session_settle(x->bayeux, &x->session, &x->err);
@@ -126,8 +131,9 @@ find_start(struct bayeux_exchange *x, const struct bayeux_subscription *from,
 	rc = reading_start(&rd, s, &page, e);
 	if (rc == RC_OK) {
 		*is_lost = page.is_gap && from->from != BAYEUX_ALL;
-		*after = page.is_gap && page.page.kept_after > page.after ?
-		    page.page.kept_after : page.after;
+		*after = page.is_gap && page.page.kept_after > page.after
+		    ? page.page.kept_after
+		    : page.after;
 	}
 	reading_fini(&rd);
 	reading_page_fini(&page);
@@ -174,8 +180,8 @@ exchange_unsubscribe(struct bayeux_exchange *x)
 
 	for (i = 0; i < m->subscriptions; i++)
 		x->items[i].pattern = m->subscription[i].pattern;
-	x->change = (struct log_change){.item = x->items,
-	    .n = m->subscriptions};
+	x->change =
+	    (struct log_change){.item = x->items, .n = m->subscriptions};
 	return exchange_change(x, LOG_SESSION_UNSUBSCRIBE, m->client_id);
 }
 

@@ -39,7 +39,9 @@ exchange_store_batch(struct bayeux_exchange *x)
 	size_t i;
 
 	x->append = (struct append){.message = x->messages,
-	    .result = x->appended, .n = x->n_batch, .bytes = x->batch_bytes,
+	    .result = x->appended,
+	    .n = x->n_batch,
+	    .bytes = x->batch_bytes,
 	    .done = exchange_appended};
 	atomic_fetch_add(&s->publishing, 1);
 	rc = store_append(s->store, &x->append, &x->err);
@@ -60,8 +62,8 @@ exchange_batch_done(struct bayeux_exchange *x)
 	size_t i;
 
 	if (x->rc == RC_OK)
-		atomic_fetch_add_explicit(&s->count.published, x->n_batch,
-		    memory_order_relaxed);
+		atomic_fetch_add_explicit(
+		    &s->count.published, x->n_batch, memory_order_relaxed);
 	for (i = 0; i < x->n_batch; i++) {
 		if (x->rc != RC_OK) {
 			exchange_refuse_rc(x, &x->batch[i], x->rc, x->err.text);
@@ -79,12 +81,13 @@ exchange_publish(struct bayeux_exchange *x)
 	struct bayeux_message *m = &x->m;
 
 	if (x->publish_refusal != NULL) {
-		bayeux_fail(&m->error, 403, m->channel, "%s",
-		    x->publish_refusal);
+		bayeux_fail(
+		    &m->error, 403, m->channel, "%s", x->publish_refusal);
 		exchange_refuse(x, m, NULL);
-	} else if (!ratelimit_take(x->bayeux->server->ratelimit, x->client,
-	    1)) {
-		exchange_refuse_rc(x, m, RC_RATE, "Too many messages from this address "
+	} else if (!ratelimit_take(
+	               x->bayeux->server->ratelimit, x->client, 1)) {
+		exchange_refuse_rc(x, m, RC_RATE,
+		    "Too many messages from this address "
 		    "(option publish-rate)");
 	} else if (!put_in_batch(x)) {
 		x->is_held_back = true;
@@ -99,13 +102,12 @@ static void
 add_service_reply(struct bayeux_exchange *x, struct slice data, bool is_json)
 {
 	struct bayeux_reply reply = exchange_reply_to(x, &x->m);
-	struct message result = {.channel = x->m.publish.channel,
-	    .data = data, .is_json = is_json};
+	struct message result = {
+	    .channel = x->m.publish.channel, .data = data, .is_json = is_json};
 
 	exchange_add_reply(x, &reply);
 	bayeux_answer_next(&x->replies, &x->answer);
-	bayeux_add_result(&x->replies, &x->m, &result,
-	    x->callback.p != NULL);
+	bayeux_add_result(&x->replies, &x->m, &result, x->callback.p != NULL);
 }
 
 void

@@ -11,8 +11,8 @@
 /* Of an ack's number: the seq.  The count of goings back is above it. */
 #define ACK_SEQ_BITS 44
 
-/* How long a session that is remembered need not be read again: its row may have
-   been deleted, which the slot doesn't tell. */
+/* How long a session that is remembered need not be read again: its row may
+   have been deleted, which the slot doesn't tell. */
 #define KNOWN_MS 5000
 
 /* Of a cookie: the time it was given, in hexadecimal digits. */
@@ -53,7 +53,7 @@ open_slots(struct bayeux *b, struct err *e)
 	enum rc rc;
 
 	if (asprintf(&path, "%s-sessions",
-	    log_path(store_log(b->server->store))) < 0)
+	        log_path(store_log(b->server->store))) < 0)
 		return err_set(e, RC_NOMEM, "no memory for sessions");
 	rc = slots_open(&slots, path, e);
 	free(path);
@@ -125,8 +125,8 @@ bayeux_cookie(struct slice cookies)
 
 	while (rest.n > 0) {
 		end = memchr(rest.p, ';', rest.n);
-		one = (struct slice){rest.p, end == NULL ? rest.n :
-		    (size_t)(end - rest.p)};
+		one = (struct slice){
+		    rest.p, end == NULL ? rest.n : (size_t)(end - rest.p)};
 		rest = slice_after(rest, end == NULL ? rest.n : one.n + 1);
 		while (one.n > 0 && one.p[0] == ' ')
 			one = slice_after(one, 1);
@@ -143,8 +143,7 @@ bayeux_draw_cookie(char cookie[static BAYEUX_CLIENT_ID_BYTES], struct err *e)
 	char time[TIME_DIGITS + 1];
 	enum rc rc = bayeux_draw_id(cookie, e);
 
-	snprintf(time, sizeof time, "%08x",
-	    (unsigned)(clock_unix_ms() / 1000));
+	snprintf(time, sizeof time, "%08x", (unsigned)(clock_unix_ms() / 1000));
 	memcpy(cookie, time, TIME_DIGITS);
 	return rc;
 }
@@ -165,8 +164,8 @@ given_at(struct slice cookie)
 }
 
 void
-bayeux_mark_browser(char to[static BAYEUX_BROWSER_BYTES], char mark,
-    struct slice cookie)
+bayeux_mark_browser(
+    char to[static BAYEUX_BROWSER_BYTES], char mark, struct slice cookie)
 {
 	uint64_t hash = slice_hash(0x636f6d6574, cookie);
 	uint32_t given_s = given_at(cookie);
@@ -198,10 +197,11 @@ given_of(struct slice browser)
 }
 
 /*
- * May this browser use the session?  A cookie that is there must be the session's,
- * or one that was given while it was: of two pages that open at once each is given
- * one, and their browser keeps the later.  No cookie at all will do where the
- * handshake had none either: that was no browser, or one that takes none.
+ * May this browser use the session?  A cookie that is there must be the
+ * session's, or one that was given while it was: of two pages that open at once
+ * each is given one, and their browser keeps the later.  No cookie at all will
+ * do where the handshake had none either: that was no browser, or one that
+ * takes none.
  */
 static bool
 is_its_browser(struct slice bound, struct slice browser)
@@ -219,8 +219,8 @@ is_its_browser(struct slice bound, struct slice browser)
 	    apart_s >= -SAME_TIME_S;
 }
 
-/* The slot, with a cursor in it.  In another log the session begins anew; whether
-   it was told so shows in its cursor having moved. */
+/* The slot, with a cursor in it.  In another log the session begins anew;
+   whether it was told so shows in its cursor having moved. */
 static enum rc
 find_slot(struct bayeux *b, struct bayeux_session *s, struct err *e)
 {
@@ -235,8 +235,8 @@ find_slot(struct bayeux *b, struct bayeux_session *s, struct err *e)
 		if ((rc = slots_refresh(b->slots, e)) != RC_OK)
 			return rc;
 	}
-	s->slot = slots_of(s->row.slot, (struct slice){s->id, s->id_n},
-	    s->row.tip.epoch);
+	s->slot = slots_of(
+	    s->row.slot, (struct slice){s->id, s->id_n}, s->row.tip.epoch);
 	if (!slots_cursor(b->slots, s->slot, &cursor)) {
 		cursor = is_same_log ? s->row.cursor : 0;
 		rc = slots_claim(b->slots, s->slot, cursor, e);
@@ -253,7 +253,8 @@ place_of(struct bayeux *b, struct slice id)
 	return &b->known[slice_hash(1, id) % BAYEUX_KNOWN];
 }
 
-/* Takes what is remembered of the session; false: nothing, or no longer true. */
+/* Takes what is remembered of the session; false: nothing,
+   or no longer true. */
 static bool
 recall(struct bayeux *b, struct bayeux_session *s, struct slice id)
 {
@@ -273,11 +274,10 @@ recall(struct bayeux *b, struct bayeux_session *s, struct slice id)
 	free(known);
 	if (clock_unix_ms() < s->read_ms + KNOWN_MS &&
 	    clock_unix_ms() < s->read_ms +
-	    (int64_t)b->server->options->bayeux_max_interval_ms &&
+	            (int64_t)b->server->options->bayeux_max_interval_ms &&
 	    log_epoch(store_log(b->server->store)) == s->row.tip.epoch &&
 	    s->row.epoch == s->row.tip.epoch &&
-	    slots_version(b->slots, s->slot, &version) &&
-	    version == s->version)
+	    slots_version(b->slots, s->slot, &version) && version == s->version)
 		return true;
 	bayeux_session_fini(s);
 	return false;
@@ -306,8 +306,8 @@ bayeux_session_keep(struct bayeux *b, struct bayeux_session *s)
 }
 
 static enum rc
-read_row(struct bayeux *b, struct bayeux_session *s, struct slice id,
-    struct err *e)
+read_row(
+    struct bayeux *b, struct bayeux_session *s, struct slice id, struct err *e)
 {
 	struct log_reader *r;
 	enum rc rc;
@@ -321,8 +321,8 @@ read_row(struct bayeux *b, struct bayeux_session *s, struct slice id,
 }
 
 enum rc
-bayeux_session_load(struct bayeux *b, struct bayeux_session *s,
-    struct slice id, struct slice browser, struct err *e)
+bayeux_session_load(struct bayeux *b, struct bayeux_session *s, struct slice id,
+    struct slice browser, struct err *e)
 {
 	bool is_known;
 	enum rc rc = RC_OK;
@@ -349,8 +349,7 @@ bayeux_session_load(struct bayeux *b, struct bayeux_session *s,
 /* The version first, then what it is the version of: what changes in between
    makes another one. */
 enum rc
-bayeux_session_settle(struct bayeux *b, struct bayeux_session *s,
-    struct err *e)
+bayeux_session_settle(struct bayeux *b, struct bayeux_session *s, struct err *e)
 {
 	struct slice id = {s->id, s->id_n};
 	enum rc rc;
@@ -371,8 +370,9 @@ bayeux_session_cursor(struct bayeux *b, const struct bayeux_session *s)
 {
 	uint64_t cursor;
 
-	return slots_cursor(b->slots, s->slot, &cursor) ? cursor :
-	    s->row.epoch == s->row.tip.epoch ? s->row.cursor : 0;
+	return slots_cursor(b->slots, s->slot, &cursor) ? cursor
+	    : s->row.epoch == s->row.tip.epoch          ? s->row.cursor
+	                                                : 0;
 }
 
 uint64_t
@@ -409,8 +409,8 @@ bayeux_session_wants(const struct bayeux_session *s, const struct message *m)
 }
 
 enum rc
-bayeux_session_patterns(const struct bayeux_session *s,
-    struct pattern_set *what, struct err *e)
+bayeux_session_patterns(
+    const struct bayeux_session *s, struct pattern_set *what, struct err *e)
 {
 	struct slice *pattern = calloc(s->row.n + 1, sizeof *pattern);
 	size_t i;
@@ -429,7 +429,7 @@ bayeux_session_patterns(const struct bayeux_session *s,
 /* ---- in use ---- */
 
 struct seen {
-	struct log_change change;       /* first */
+	struct log_change change; /* first */
 	char id[BAYEUX_CLIENT_ID_BYTES];
 };
 
@@ -448,8 +448,9 @@ bayeux_session_seen(struct bayeux *b, const struct bayeux_session *s,
 	struct seen *seen;
 	struct err e;
 
-	if (!s->is_gap && epoch == s->row.tip.epoch && !slots_is_due(b->slots, s->slot, clock_unix_ms(),
-	    LOG_SESSION_WRITE_MS))
+	if (!s->is_gap && epoch == s->row.tip.epoch &&
+	    !slots_is_due(
+	        b->slots, s->slot, clock_unix_ms(), LOG_SESSION_WRITE_MS))
 		return;
 	seen = calloc(1, sizeof *seen);
 	if (seen == NULL)
@@ -457,7 +458,8 @@ bayeux_session_seen(struct bayeux *b, const struct bayeux_session *s,
 	memcpy(seen->id, s->id, sizeof seen->id);
 	seen->change = (struct log_change){.kind = LOG_SESSION_SEEN,
 	    .id = {seen->id, sizeof seen->id},
-	    .cursor = cursor, .epoch = epoch,
+	    .cursor = cursor,
+	    .epoch = epoch,
 	    .done = seen_done};
 	if (store_change(b->server->store, &seen->change, &e) != RC_OK)
 		free(seen);

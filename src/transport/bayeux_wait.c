@@ -15,7 +15,7 @@
 
 /* A page of history on its way, through the pool. */
 struct bayeux_page {
-	uv_work_t work;                 /* first: what libuv gives back */
+	uv_work_t work; /* first: what libuv gives back */
 	struct bayeux_wait *wait;
 	struct pattern_set what;
 	struct log_page page;
@@ -118,7 +118,7 @@ static bool
 is_sibling(const struct bayeux_session *s, const struct bayeux_session *other)
 {
 	return slice_is(slice_after(s->row.browser, 1),
-	    slice_after(other->row.browser, 1)) &&
+	           slice_after(other->row.browser, 1)) &&
 	    memcmp(s->id, other->id, sizeof s->id) != 0;
 }
 
@@ -166,8 +166,8 @@ gather(void *arg, const struct message *m)
 	if (!bayeux_session_wants(&w->session, m))
 		return true;
 	bayeux_answer_next(&w->events, &w->answer);
-	bayeux_add_event(&w->events, m, w->session.row.has_replay,
-	    w->callback.p != NULL);
+	bayeux_add_event(
+	    &w->events, m, w->session.row.has_replay, w->callback.p != NULL);
 	w->n++;
 	return !is_full(w);
 }
@@ -202,8 +202,9 @@ bayeux_wait_is_outdated(const struct bayeux_wait *w)
 {
 	uint32_t version;
 
-	return is_superseded(w) || !slots_version(w->bayeux->slots,
-	    w->session.slot, &version) || version != w->version;
+	return is_superseded(w) ||
+	    !slots_version(w->bayeux->slots, w->session.slot, &version) ||
+	    version != w->version;
 }
 
 void
@@ -233,7 +234,8 @@ read_page(uv_work_t *work)
 	struct bayeux_page *p = (struct bayeux_page *)work;
 	struct bayeux_wait *w = p->wait;
 	struct server *s = w->bayeux->server;
-	struct log_query q = {.what = &p->what, .after = w->cursor,
+	struct log_query q = {.what = &p->what,
+	    .after = w->cursor,
 	    .max_messages = ANSWER_MESSAGES,
 	    .max_bytes = s->options->answer_bytes,
 	    .max_scan = (uint32_t)s->options->page_scan};
@@ -263,8 +265,8 @@ give_up(struct bayeux_wait *w)
 	w->interval_ms = clock_jitter_ms(DEGRADED_INTERVAL_MS);
 }
 
-/* Is the cursor none of this log's, or ahead of it, as where an older copy of the
-   log was put back? */
+/* Is the cursor none of this log's, or ahead of it, as where an older copy of
+   the log was put back? */
 static bool
 is_foreign(const struct bayeux_wait *w, const struct log_tip *tip)
 {
@@ -329,8 +331,8 @@ start_page(struct bayeux_wait *w)
 	struct server *s = w->bayeux->server;
 	struct bayeux_page *p = calloc(1, sizeof *p);
 
-	if (p == NULL || bayeux_session_patterns(&w->session, &p->what,
-	    &p->err) != RC_OK) {
+	if (p == NULL ||
+	    bayeux_session_patterns(&w->session, &p->what, &p->err) != RC_OK) {
 		free(p);
 		give_up(w);
 		return false;
@@ -363,13 +365,13 @@ look_in_memory(struct bayeux_wait *w)
 	return true;
 }
 
-/* The session's cursor follows.  False: it was moved meanwhile, by a newer connect or
-   to another place, and what this one gives is none of it. */
+/* The session's cursor follows.  False: it was moved meanwhile, by a newer
+   connect or to another place, and what this one gives is none of it. */
 static bool
 note_given(struct bayeux_wait *w)
 {
-	if (w->given != w->cursor && !slots_move(w->bayeux->slots,
-	    w->session.slot, w->given, w->cursor))
+	if (w->given != w->cursor &&
+	    !slots_move(w->bayeux->slots, w->session.slot, w->given, w->cursor))
 		return false;
 	w->given = w->cursor;
 	return true;
@@ -383,8 +385,8 @@ hold(struct bayeux_wait *w)
 		return true;
 	if (w->hold(w))
 		return !w->is_left;
-	atomic_fetch_add_explicit(&w->bayeux->server->count.degraded, 1,
-	    memory_order_relaxed);
+	atomic_fetch_add_explicit(
+	    &w->bayeux->server->count.degraded, 1, memory_order_relaxed);
 	give_up(w);
 	return true;
 }
@@ -459,8 +461,8 @@ give_nothing(struct bayeux_wait *w)
 {
 	drop_events(w);
 	w->is_gap = false;
-	/* in this order: with the version from before a going back, what is said
-	   of a cursor from after it has no meaning, which harms nobody */
+	/* in this order: with the version from before a going back, what is
+	   said of a cursor from after it has no meaning, which harms nobody */
 	(void)slots_version(w->bayeux->slots, w->session.slot, &w->version);
 	w->cursor = bayeux_session_cursor(w->bayeux, &w->session);
 }
@@ -492,8 +494,8 @@ reply_of(const struct bayeux_wait *w, const struct bayeux_advice *advice)
 void
 bayeux_wait_compose(struct bayeux_wait *w, struct buf *b)
 {
-	struct bayeux_advice advice = bayeux_advice(w->bayeux->server,
-	    w->interval_ms);
+	struct bayeux_advice advice =
+	    bayeux_advice(w->bayeux->server, w->interval_ms);
 	bool is_mine = is_valid(w);
 	struct bayeux_reply reply;
 
@@ -510,8 +512,9 @@ bayeux_wait_compose(struct bayeux_wait *w, struct buf *b)
 		b->rc = RC_NOMEM;
 	if (b->rc == RC_OK && is_mine)
 		bayeux_session_seen(w->bayeux, &w->session,
-		    w->epoch == w->session.row.tip.epoch ?
-		    bayeux_session_cursor(w->bayeux, &w->session) : w->cursor,
+		    w->epoch == w->session.row.tip.epoch
+		        ? bayeux_session_cursor(w->bayeux, &w->session)
+		        : w->cursor,
 		    w->epoch);
 }
 

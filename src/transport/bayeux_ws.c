@@ -8,7 +8,7 @@
 /* What an exchange needs of its connection. */
 struct talk {
 	struct bayeux_exchange *x;
-	struct ws_connection *c;        /* held */
+	struct ws_connection *c; /* held */
 	struct task task;
 };
 
@@ -77,8 +77,9 @@ static bool
 push(struct bayeux_wait *w, struct entry *en, const struct message *m)
 {
 	struct ws_connection *c = w->owner;
-	struct encode how = {.form = w->session.row.has_replay ?
-	    FORM_BAYEUX_REPLAY : FORM_BAYEUX};
+	struct encode how = {.form = w->session.row.has_replay
+	        ? FORM_BAYEUX_REPLAY
+	        : FORM_BAYEUX};
 	struct slice frame;
 
 	(void)m;
@@ -124,8 +125,8 @@ on_answered(struct bayeux_wait *w)
 	bool is_going_on = w->push != NULL && !w->is_left;
 	struct buf text;
 
-	if (w->is_standing && (w->n == 0 || w->is_gap ||
-	    bayeux_wait_is_outdated(w))) {
+	if (w->is_standing &&
+	    (w->n == 0 || w->is_gap || bayeux_wait_is_outdated(w))) {
 		end_wait(w);
 		return;
 	}
@@ -134,13 +135,14 @@ on_answered(struct bayeux_wait *w)
 		bayeux_wait_compose_events(w, &text);
 	else
 		bayeux_wait_compose(w, &text);
-	is_going_on = is_going_on && text.rc == RC_OK &&
-	    !bayeux_wait_is_outdated(w);
+	is_going_on =
+	    is_going_on && text.rc == RC_OK && !bayeux_wait_is_outdated(w);
 	if (c->wait == w) /* saying it may be the end of the connection */
 		c->wait = NULL;
 	say(c, &text);
 	buf_fini(&text);
-	if (is_going_on && c->reader != NULL && c->wait == NULL && !w->is_replaced)
+	if (is_going_on && c->reader != NULL && c->wait == NULL &&
+	    !w->is_replaced)
 		stand(w);
 	else
 		bayeux_wait_free(w);
@@ -215,8 +217,8 @@ bayeux_ws_over(void *connection)
 static void
 finish(struct server *s, struct task *t)
 {
-	struct talk *talk = (struct talk *)((char *)t -
-	    offsetof(struct talk, task));
+	struct talk *talk =
+	    (struct talk *)((char *)t - offsetof(struct talk, task));
 	struct bayeux_exchange *x = talk->x;
 	struct ws_connection *c = talk->c;
 
@@ -268,7 +270,7 @@ make(struct ws_connection *c, const char *text, size_t n)
 		x->publish_refusal = BAYEUX_NO_PUBLISH;
 	else if (c->ws->server->options->ws_publish == OPTIONS_OFF)
 		x->publish_refusal = "Messages are not taken over WebSockets "
-		    "here (option ws-publish)";
+		                     "here (option ws-publish)";
 	x->text = malloc(n + 1);
 	if (x->text == NULL) {
 		bayeux_exchange_free(x);
@@ -286,8 +288,8 @@ bayeux_ws_run(struct ws_connection *c, const char *text, size_t n)
 	struct bayeux_exchange *x = make(c, text, n);
 	struct talk *talk = calloc(1, sizeof *talk);
 	struct err e = {RC_NOMEM, "out of memory"};
-	enum rc rc = x == NULL || talk == NULL ? RC_NOMEM :
-	    bayeux_exchange_read(x, &e);
+	enum rc rc =
+	    x == NULL || talk == NULL ? RC_NOMEM : bayeux_exchange_read(x, &e);
 
 	if (rc != RC_OK) {
 		bayeux_exchange_free(x);

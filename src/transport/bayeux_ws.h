@@ -1,5 +1,5 @@
-/* Bayeux on a WebSocket: each frame is a text of messages, and what it comes to is
-   one.  All of it on the loop. */
+/* Bayeux on a WebSocket: each frame is a text of messages, and what it comes to
+   is one.  All of it on the loop. */
 #ifndef COMETLOG_TRANSPORT_BAYEUX_WS_H
 #define COMETLOG_TRANSPORT_BAYEUX_WS_H
 

@@ -52,26 +52,29 @@ yes(bool is_so)
 static void
 add_place(struct buf *b, const struct server *s, const struct request *rq)
 {
-	buf_printf(b, "{\"version\":\"%s\",\"time\":%lld,\"gateway\":\"%s\","
-	    "\"server\":{\"software\":", COMETLOG_VERSION,
-	    (long long)clock_unix_ms(), s->is_single ? "cgi" : "fastcgi");
+	buf_printf(b,
+	    "{\"version\":\"%s\",\"time\":%lld,\"gateway\":\"%s\","
+	    "\"server\":{\"software\":",
+	    COMETLOG_VERSION, (long long)clock_unix_ms(),
+	    s->is_single ? "cgi" : "fastcgi");
 	add_text(b, rq->web_server);
 	buf_add_text(b, ",\"protocol\":");
 	add_text(b, rq->protocol);
-	buf_printf(b, ",\"https\":%s}", yes(rq->https.n > 0 &&
-	    !slice_is(rq->https, SLICE("off"))));
+	buf_printf(b, ",\"https\":%s}",
+	    yes(rq->https.n > 0 && !slice_is(rq->https, SLICE("off"))));
 }
 
 static void
 add_log(struct buf *b, const struct log_fitness *f)
 {
-	buf_printf(b, ",\"log\":{\"journal\":\"%s\",\"file_system\":\"%s\","
+	buf_printf(b,
+	    ",\"log\":{\"journal\":\"%s\",\"file_system\":\"%s\","
 	    "\"reach\":\"%s\",\"locks\":%s,\"shared_memory\":%s,\"wal\":%s,"
 	    "\"in_web_root\":%s,\"free_bytes\":%llu}",
-	    f->is_wal ? "wal" : "rollback",
-	    f->file_system, f->reach, yes(f->has_locks),
-	    yes(f->has_shared_memory), yes(f->is_fit_for_wal),
-	    yes(f->is_in_web_root), (unsigned long long)f->free_bytes);
+	    f->is_wal ? "wal" : "rollback", f->file_system, f->reach,
+	    yes(f->has_locks), yes(f->has_shared_memory),
+	    yes(f->is_fit_for_wal), yes(f->is_in_web_root),
+	    (unsigned long long)f->free_bytes);
 }
 
 /* age_ms is null while there is no file. */
@@ -83,9 +86,10 @@ add_tip(struct buf *b, const struct options *o)
 	buf_printf(b, ",\"tip\":{\"configured\":%s,\"age_ms\":",
 	    yes(o->tip_file != NULL));
 	if (o->tip_file != NULL && stat(o->tip_file, &st) == 0)
-		buf_printf(b, "%lld", (long long)(clock_unix_ms() -
-		    (int64_t)st.st_mtim.tv_sec * 1000 -
-		    st.st_mtim.tv_nsec / 1000000));
+		buf_printf(b, "%lld",
+		    (long long)(clock_unix_ms() -
+		        (int64_t)st.st_mtim.tv_sec * 1000 -
+		        st.st_mtim.tv_nsec / 1000000));
 	else
 		buf_add_text(b, "null");
 	buf_add_char(b, '}');
@@ -100,22 +104,25 @@ add_limits(struct buf *b, struct server *s)
 
 	hub_figures(s->hub, &h);
 	hub_budget_figures(s->hub, &places, &taken);
-	buf_printf(b, ",\"budget\":{\"site_requests\":%u,"
+	buf_printf(b,
+	    ",\"budget\":{\"site_requests\":%u,"
 	    "\"site_places\":%u,\"site_held\":%u,\"client_held\":%u,"
 	    "\"process_places\":%u,\"process_held\":%llu,\"probes\":%u,"
-	    "\"probes_max\":%u}", o->site_requests, places, taken,
-	    o->client_held, o->max_held, (unsigned long long)h.held,
-	    probe_count(s), o->doctor_probes);
-	buf_printf(b, ",\"limits\":{\"max_hold_ms\":%u,"
+	    "\"probes_max\":%u}",
+	    o->site_requests, places, taken, o->client_held, o->max_held,
+	    (unsigned long long)h.held, probe_count(s), o->doctor_probes);
+	buf_printf(b,
+	    ",\"limits\":{\"max_hold_ms\":%u,"
 	    "\"longpoll_timeout_ms\":%u,\"longpoll_max_ms\":%u,"
 	    "\"turn_ms\":%u,\"heartbeat_ms\":%u,"
 	    "\"message_bytes\":%llu,\"body_bytes\":%llu,\"hold_max_s\":%d}",
 	    o->max_hold_ms, o->longpoll_timeout_ms, o->longpoll_max_ms,
-	    o->turn_ms, o->heartbeat_ms,
-	    (unsigned long long)o->message_bytes,
+	    o->turn_ms, o->heartbeat_ms, (unsigned long long)o->message_bytes,
 	    (unsigned long long)o->body_bytes, HOLD_MAX_S);
-	buf_printf(b, ",\"process\":{\"pid\":%ld,\"uptime_s\":%llu,"
-	    "\"workers\":%u}}", (long)getpid(),
+	buf_printf(b,
+	    ",\"process\":{\"pid\":%ld,\"uptime_s\":%llu,"
+	    "\"workers\":%u}}",
+	    (long)getpid(),
 	    (unsigned long long)(clock_unix_ms() - s->started_ms) / 1000,
 	    o->workers);
 }
@@ -138,8 +145,8 @@ serve_facts(struct server *s, struct request *rq)
 	add_tip(&b, s->options);
 	add_limits(&b, s);
 	if (b.rc == RC_OK)
-		answer_send(s, rq, 200, "application/json", NO_STORE,
-		    buf_slice(&b));
+		answer_send(
+		    s, rq, 200, "application/json", NO_STORE, buf_slice(&b));
 	else
 		answer_problem(s, rq, RC_NOMEM, "out of memory");
 	buf_fini(&b);
@@ -168,8 +175,8 @@ hold(struct server *s, struct request *rq, const struct probe_plan *plan,
 	buf_add_text(&lines, UNBUFFERED);
 	answer_add_cors(&lines, rq);
 	buf_add_char(&lines, 0);
-	http_add_head(&head, 200, type, lines.rc == RC_OK ? lines.p :
-	    UNBUFFERED, HTTP_UNKNOWN);
+	http_add_head(&head, 200, type,
+	    lines.rc == RC_OK ? lines.p : UNBUFFERED, HTTP_UNKNOWN);
 	probe_hold(s, rq->outlet, place, buf_slice(&head), plan);
 	buf_fini(&head);
 	buf_fini(&lines);
@@ -184,9 +191,10 @@ read_number(const struct request *rq, const char *name, uint64_t least,
 	enum rc rc = params_get_uint(&rq->params, name, most, v, e);
 
 	if (rc == RC_OK && *v < least)
-		return err_set(e, RC_BAD, "%s= takes a number from %llu to "
-		    "%llu here", name, (unsigned long long)least,
-		    (unsigned long long)most);
+		return err_set(e, RC_BAD,
+		    "%s= takes a number from %llu to "
+		    "%llu here",
+		    name, (unsigned long long)least, (unsigned long long)most);
 	return rc;
 }
 
@@ -197,8 +205,8 @@ serve_stream(struct server *s, struct request *rq)
 {
 	struct slice type = params_get(&rq->params, "type");
 	bool is_html = slice_is(type, SLICE("html"));
-	struct probe_plan plan = {.steps = STREAM_STEPS,
-	    .every_ms = STREAM_STEP_MS};
+	struct probe_plan plan = {
+	    .steps = STREAM_STEPS, .every_ms = STREAM_STEP_MS};
 	uint64_t bytes = 1024;
 	struct err e;
 	enum rc rc = read_number(rq, "bytes", 1, OPENING_MAX, &bytes, &e);
@@ -211,8 +219,8 @@ serve_stream(struct server *s, struct request *rq)
 		return;
 	}
 	plan.opening_bytes = (uint32_t)bytes;
-	hold(s, rq, &plan, is_html ? "text/html; charset=utf-8" :
-	    "text/event-stream");
+	hold(s, rq, &plan,
+	    is_html ? "text/html; charset=utf-8" : "text/event-stream");
 }
 
 static void
@@ -235,7 +243,8 @@ void
 doctor_serve(struct server *s, struct request *rq, struct slice rest)
 {
 	if (s->options->doctor == OPTIONS_OFF)
-		answer_problem(s, rq, RC_MISSING, "The doctor is switched off "
+		answer_problem(s, rq, RC_MISSING,
+		    "The doctor is switched off "
 		    "here. The operator can let it in with the option doctor.");
 	else if (rest.n == 0)
 		serve_facts(s, rq);
@@ -246,6 +255,7 @@ doctor_serve(struct server *s, struct request *rq, struct slice rest)
 	else if (slice_is(rest, SLICE("hold")))
 		serve_hold(s, rq);
 	else
-		answer_problem(s, rq, RC_MISSING, "The doctor has ping, stream "
+		answer_problem(s, rq, RC_MISSING,
+		    "The doctor has ping, stream "
 		    "and hold.");
 }

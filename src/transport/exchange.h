@@ -2,8 +2,9 @@
  * The inside of a Bayeux exchange, shared by bayeux.c, bayeux_meta.c and
  * bayeux_publish.c only.
  *
- * A message is handled by one function.  What needs the writer returns WAITING, and
- * x isn't the caller's any more; its _done goes on when the writer has answered.
+ * A message is handled by one function.  What needs the writer returns WAITING,
+ * and x isn't the caller's any more; its _done goes on when the writer has
+ * answered.
  */
 #ifndef COMETLOG_TRANSPORT_EXCHANGE_H
 #define COMETLOG_TRANSPORT_EXCHANGE_H
@@ -16,26 +17,27 @@ enum handled { DONE, WAITING };
 /* ---- bayeux.c ---- */
 
 /* A reply to m, with what it echoes; and any reply, added to the answer. */
-struct bayeux_reply exchange_reply_to(struct bayeux_exchange *x,
-    const struct bayeux_message *m);
-void exchange_add_reply(struct bayeux_exchange *x,
-    const struct bayeux_reply *reply);
+struct bayeux_reply exchange_reply_to(
+    struct bayeux_exchange *x, const struct bayeux_message *m);
+void exchange_add_reply(
+    struct bayeux_exchange *x, const struct bayeux_reply *reply);
 
-/* Replies with m's error; with that of a result of ours; with 402, and the advice to
-   shake hands, for RC_MISSING. */
+/* Replies with m's error; with that of a result of ours; with 402, and the
+   advice to shake hands, for RC_MISSING. */
 void exchange_refuse(struct bayeux_exchange *x, const struct bayeux_message *m,
     const struct bayeux_advice *advice);
 void exchange_refuse_rc(struct bayeux_exchange *x, struct bayeux_message *m,
     enum rc rc, const char *text);
-void exchange_refuse_client(struct bayeux_exchange *x,
-    struct bayeux_message *m, enum rc rc, const char *text);
+void exchange_refuse_client(struct bayeux_exchange *x, struct bayeux_message *m,
+    enum rc rc, const char *text);
 
-/* The browser, if its cookie was there: one that is given now proves nothing. */
+/* The browser, if its cookie was there: one that is given
+   now proves nothing. */
 struct slice exchange_browser(const struct bayeux_exchange *x);
 
 /* Has the writer change a session as x->change says. */
-enum handled exchange_change(struct bayeux_exchange *x,
-    enum log_change_kind kind, struct slice id);
+enum handled exchange_change(
+    struct bayeux_exchange *x, enum log_change_kind kind, struct slice id);
 
 /* The append's done. */
 void exchange_appended(struct append *a, enum rc rc, const char *why);

@@ -1,4 +1,5 @@
-/* Long polling: the same answer, as soon as there is something (API.md, Read). */
+/* Long polling: the same answer, as soon as there is
+   something (API.md, Read). */
 #include "transport/technique.h"
 
 #include "base/clock.h"
@@ -32,8 +33,9 @@ hold(struct server *s, struct request *rq, struct reading *rd,
 	    .is_answer = true,
 	    .is_now = rd->from == READING_NOW,
 	    .after = p->page.reached,
-	    .hold_ms = timeout_ms < s->options->max_hold_ms ? timeout_ms :
-	    s->options->max_hold_ms,
+	    .hold_ms = timeout_ms < s->options->max_hold_ms
+	        ? timeout_ms
+	        : s->options->max_hold_ms,
 	};
 
 	reading_hold(s, rq, rd, p, &spec, pollpage_type(rd), EXTRA);
@@ -52,8 +54,8 @@ longpoll_serve(struct server *s, struct request *rq, struct slice rest)
 	(void)rest;
 	rc = reading_parse(&rd, s, rq, READING_NOW, false, &e);
 	if (rc == RC_OK)
-		rc = params_get_uint(&rq->params, "timeout", UINT32_MAX,
-		    &timeout_s, &e);
+		rc = params_get_uint(
+		    &rq->params, "timeout", UINT32_MAX, &timeout_s, &e);
 	if (timeout_s > s->options->longpoll_max_ms / 1000)
 		timeout_s = s->options->longpoll_max_ms / 1000;
 	if (rc == RC_OK)

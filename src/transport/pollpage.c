@@ -11,8 +11,8 @@ pollpage_encode(struct reading_page *p, const struct message *m)
 const char *
 pollpage_type(const struct reading *rd)
 {
-	return rd->callback.p != NULL ? CALLBACK_CONTENT_TYPE :
-	    form_content_type(FORM_OBJECT);
+	return rd->callback.p != NULL ? CALLBACK_CONTENT_TYPE
+	                              : form_content_type(FORM_OBJECT);
 }
 
 void
@@ -30,7 +30,7 @@ pollpage_answer(struct server *s, struct request *rq, const struct reading *rd,
 	if (body.rc != RC_OK)
 		answer_problem(s, rq, RC_NOMEM, "out of memory");
 	else
-		answer_send(s, rq, 200, pollpage_type(rd), extra,
-		    buf_slice(&body));
+		answer_send(
+		    s, rq, 200, pollpage_type(rd), extra, buf_slice(&body));
 	buf_fini(&body);
 }

@@ -7,18 +7,18 @@
 #include <sys/socket.h>
 
 struct probe {
-	struct task task;       /* first */
+	struct task task; /* first */
 	struct probe *next, **link;
 	struct server *server;
 	struct outlet outlet;
-	uint32_t place;         /* of the budget */
+	uint32_t place; /* of the budget */
 	struct probe_plan plan;
-	uint32_t step;          /* done so far */
-	struct buf out;         /* framed, not sent yet */
-	struct fcgi_record in;  /* what the web server says meanwhile */
+	uint32_t step;         /* done so far */
+	struct buf out;        /* framed, not sent yet */
+	struct fcgi_record in; /* what the web server says meanwhile */
 	uv_poll_t poll;
 	uv_timer_t timer;
-	int closing;            /* handles still open */
+	int closing; /* handles still open */
 };
 
 uint32_t
@@ -34,8 +34,8 @@ unclaim(struct server *s, uint32_t place)
 	hub_unclaim(s->hub, place);
 }
 
-/* Probes don't give way when their turn is over, so they get places only while half
-   of the site's are free: readers keep the others. */
+/* Probes don't give way when their turn is over, so they get places only while
+   half of the site's are free: readers keep the others. */
 static bool
 is_crowded(struct server *s)
 {
@@ -46,16 +46,18 @@ is_crowded(struct server *s)
 }
 
 enum rc
-probe_claim(struct server *s, struct slice client, uint32_t *place,
-    struct err *e)
+probe_claim(
+    struct server *s, struct slice client, uint32_t *place, struct err *e)
 {
 	uint32_t most = s->options->doctor_probes;
 
 	if (atomic_fetch_add(&s->probes.count, 1) >= most) {
 		atomic_fetch_sub(&s->probes.count, 1);
-		return err_set(e, RC_BUSY, "%u probes are under way, as many as "
+		return err_set(e, RC_BUSY,
+		    "%u probes are under way, as many as "
 		    "the option doctor-probes allows. Try again when they are "
-		    "over.", most);
+		    "over.",
+		    most);
 	}
 	if (hub_claim(s->hub, client, place)) {
 		if (!is_crowded(s))
@@ -63,7 +65,8 @@ probe_claim(struct server *s, struct slice client, uint32_t *place,
 		hub_unclaim(s->hub, *place);
 	}
 	atomic_fetch_sub(&s->probes.count, 1);
-	return err_set(e, RC_BUSY, "The places for held answers are taken now, "
+	return err_set(e, RC_BUSY,
+	    "The places for held answers are taken now, "
 	    "or half of them, which is all that probes get (options "
 	    "site-requests, client-held, max-held).");
 }
@@ -134,8 +137,8 @@ watch(struct probe *p)
 	int events = watch_for_end(&p->outlet);
 	bool is_waiting = p->out.n > 0 && !p->plan.is_silent;
 
-	uv_poll_start(&p->poll, events | (is_waiting ? UV_WRITABLE : 0),
-	    on_event);
+	uv_poll_start(
+	    &p->poll, events | (is_waiting ? UV_WRITABLE : 0), on_event);
 }
 
 /* Sends what the kernel takes; false: the peer is gone, and so is p. */
@@ -190,8 +193,8 @@ add_line(struct probe *p)
 	if (ms % 1000 == 0)
 		buf_printf(&line, "data: %u\n\n", ms / 1000);
 	else
-		buf_printf(&line, "data: %u.%u\n\n", ms / 1000,
-		    ms % 1000 / 100);
+		buf_printf(
+		    &line, "data: %u.%u\n\n", ms / 1000, ms % 1000 / 100);
 	if (line.rc == RC_OK)
 		outlet_add(&p->outlet, &p->out, buf_slice(&line));
 	else
@@ -272,13 +275,13 @@ run_start(struct server *s, struct task *t)
 		p->next->link = &p->next;
 	s->probes.list = p;
 	if (push(p))
-		uv_timer_start(&p->timer, on_step, p->plan.every_ms,
-		    p->plan.every_ms);
+		uv_timer_start(
+		    &p->timer, on_step, p->plan.every_ms, p->plan.every_ms);
 }
 
 void
-probe_hold(struct server *s, struct outlet o, uint32_t place,
-    struct slice head, const struct probe_plan *plan)
+probe_hold(struct server *s, struct outlet o, uint32_t place, struct slice head,
+    const struct probe_plan *plan)
 {
 	struct probe *p = calloc(1, sizeof *p);
 

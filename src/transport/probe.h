@@ -10,21 +10,23 @@
 #include "transport/server.h"
 
 struct probe_plan {
-	uint32_t opening_bytes; /* a comment line of filler, sent with the head */
+	uint32_t opening_bytes; /* a comment line of filler,
+	                           sent with the head */
 	uint32_t steps;         /* at least 1; the last one ends the answer */
 	uint32_t every_ms;
-	bool is_silent;         /* nothing leaves before the last step */
+	bool is_silent; /* nothing leaves before the last step */
 };
 
-/* Any thread.  client: its address.  RC_BUSY: no place; the text says which bound
-   it was. */
+/* Any thread.  client: its address.  RC_BUSY: no place; the text says
+   which bound it was. */
 enum rc probe_claim(struct server *s, struct slice client, uint32_t *place,
     struct err *e) MUST_CHECK;
 
 /*
- * Any thread, after probe_claim, whose place is taken: answers with head (status and header lines)
- * and then by the plan.  A step's line is an event of text/event-stream whose
- * data are the seconds since the beginning, "data: 1.5".  Takes o.
+ * Any thread, after probe_claim, whose place is taken: answers with head
+ * (status and header lines) and then by the plan.  A step's line is an event of
+ * text/event-stream whose data are the seconds since the beginning, "data:
+ * 1.5".  Takes o.
  */
 void probe_hold(struct server *s, struct outlet o, uint32_t place,
     struct slice head, const struct probe_plan *plan);

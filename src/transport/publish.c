@@ -14,7 +14,7 @@
 
 /* A publish that waits for the writer. */
 struct publishing {
-	struct append append;   /* first: what the writer gives back */
+	struct append append; /* first: what the writer gives back */
 	struct server *server;
 	struct request *rq;
 	struct envelope env;
@@ -81,9 +81,11 @@ answer_stored(struct publishing *p)
 	if (body.rc != RC_OK || extra.rc != RC_OK) /* stored all the same */
 		answer_send(p->server, p->rq, 201, NULL, "", SLICE(""));
 	else
-		answer_send(p->server, p->rq, p->env.redirect.p != NULL ? 303 :
-		    has_new(p) ? 201 : 200, "application/json", extra.p,
-		    buf_slice(&body));
+		answer_send(p->server, p->rq,
+		    p->env.redirect.p != NULL ? 303
+		        : has_new(p)          ? 201
+		                              : 200,
+		    "application/json", extra.p, buf_slice(&body));
 	buf_fini(&body);
 	buf_fini(&extra);
 }
@@ -96,15 +98,16 @@ on_done(struct append *a, enum rc rc, const char *why)
 	struct server *s = p->server;
 
 	if (rc == RC_OK) {
-		atomic_fetch_add_explicit(&s->count.published, a->n,
-		    memory_order_relaxed);
+		atomic_fetch_add_explicit(
+		    &s->count.published, a->n, memory_order_relaxed);
 		answer_stored(p);
 	} else {
 		answer_problem(s, p->rq, rc, why);
 	}
 	publishing_free(p);
 	atomic_fetch_sub(&s->publishing, 1);
-	if (s->is_single || atomic_load(&s->is_ending)) /* who waits for this? */
+	if (s->is_single || atomic_load(&s->is_ending)) /* who waits
+	                                                   for this? */
 		bell_ring(&s->woken);
 }
 
@@ -115,8 +118,8 @@ decode(struct publishing *p, struct slice channel, struct err *e)
 	struct request *rq = p->rq;
 	struct envelope_limits limits = {o->message_bytes, o->batch_messages};
 	struct envelope_source from = {
-	    .content_type = rq->content_type.n == 0 ? (struct slice){0} :
-	    rq->content_type,
+	    .content_type =
+	        rq->content_type.n == 0 ? (struct slice){0} : rq->content_type,
 	    .path_channel = channel.n == 0 ? (struct slice){0} : channel,
 	    .query = &rq->params,
 	};
@@ -129,7 +132,8 @@ decode(struct publishing *p, struct slice channel, struct err *e)
 	    (rc = http_redirect_check(p->env.redirect, e)) != RC_OK)
 		return rc;
 	if (!ratelimit_take(p->server->ratelimit, rq->client, p->env.n))
-		return err_set(e, RC_RATE, "Too many messages from this "
+		return err_set(e, RC_RATE,
+		    "Too many messages from this "
 		    "address: at most %llu a second (option publish-rate).",
 		    (unsigned long long)o->publish_rate);
 	p->append.message = p->env.message;
@@ -137,8 +141,9 @@ decode(struct publishing *p, struct slice channel, struct err *e)
 	p->append.bytes = p->env.bytes;
 	p->append.done = on_done;
 	p->append.result = calloc(p->env.n, sizeof *p->append.result);
-	return p->append.result != NULL ? RC_OK :
-	    err_set(e, RC_NOMEM, "no memory for the answer");
+	return p->append.result != NULL
+	    ? RC_OK
+	    : err_set(e, RC_NOMEM, "no memory for the answer");
 }
 
 void

@@ -9,7 +9,7 @@
 #define WAYS 8
 
 struct bucket {
-	uint64_t client;        /* hash of the address; 0: free */
+	uint64_t client; /* hash of the address; 0: free */
 	uint64_t seen_ms;
 	double tokens;
 };

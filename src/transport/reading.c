@@ -17,12 +17,14 @@ parse_channels(struct reading *rd, const struct server *s,
 		if (slice_is(rq->params.item[i].name, SLICE("channel")))
 			pattern[n++] = rq->params.item[i].value;
 	if (n == 0)
-		return err_set(e, RC_BAD, "channel= is missing: name what to "
+		return err_set(e, RC_BAD,
+		    "channel= is missing: name what to "
 		    "read, such as ?channel=chat/lobby");
 	if (n > s->options->max_patterns)
-		return err_set(e, RC_BAD, "%zu channels are too many for one "
-		    "request: at most %llu (option max-patterns)", n,
-		    (unsigned long long)s->options->max_patterns);
+		return err_set(e, RC_BAD,
+		    "%zu channels are too many for one "
+		    "request: at most %llu (option max-patterns)",
+		    n, (unsigned long long)s->options->max_patterns);
 	return pattern_set_init(&rd->what, pattern, n, e);
 }
 
@@ -38,7 +40,7 @@ parse_start(struct reading *rd, const struct request *rq, bool has_event_id,
 	if (has_event_id && rq->last_event_id.n > 0) {
 		rd->from = READING_CURSOR;
 		rd->is_foreign = cursor_parse(rq->last_event_id, &rd->cursor,
-		    &unused) != RC_OK;
+		                     &unused) != RC_OK;
 		return RC_OK;
 	}
 	if (since.n > 0) {
@@ -68,8 +70,8 @@ reading_parse(struct reading *rd, const struct server *s,
 	*rd = (struct reading){.from = standard};
 	if ((rc = parse_start(rd, rq, has_event_id, e)) != RC_OK)
 		return rc;
-	if ((rc = params_get_uint(&rq->params, "limit", UINT32_MAX, &limit,
-	    e)) != RC_OK)
+	if ((rc = params_get_uint(
+	         &rq->params, "limit", UINT32_MAX, &limit, e)) != RC_OK)
 		return rc;
 	rd->limit = (uint32_t)(limit < LIMIT_MAX ? limit : LIMIT_MAX);
 	rd->callback = params_get(&rq->params, "callback");
@@ -102,15 +104,17 @@ static enum rc
 read_from(const struct reading *rd, struct server *s, struct log_reader *r,
     struct reading_page *p, struct err *e)
 {
-	struct log_query q = {.what = &rd->what, .after = p->after,
-	    .max_messages = rd->limit, .max_bytes = s->options->answer_bytes,
+	struct log_query q = {.what = &rd->what,
+	    .after = p->after,
+	    .max_messages = rd->limit,
+	    .max_bytes = s->options->answer_bytes,
 	    .max_scan = (uint32_t)s->options->page_scan};
 	enum rc rc;
 
 	p->first = p->newest = 0;
 	buf_clear(&p->bytes);
-	p->answer = (struct poll_answer){.is_first = true,
-	    .callback = rd->callback};
+	p->answer =
+	    (struct poll_answer){.is_first = true, .callback = rd->callback};
 	p->html.is_empty = true;
 	rc = log_read(r, &q, on_message, p, &p->page, e);
 	if (rc == RC_OK && p->bytes.rc != RC_OK)
@@ -176,8 +180,8 @@ reading_run(const struct reading *rd, struct server *s, struct reading_page *p,
 		rc = read_cursor(rd, s, r, p, e);
 	} else {
 		if (rd->from == READING_LAST)
-			rc = log_before_last(r, &rd->what, rd->last, &p->after,
-			    &tip, e);
+			rc = log_before_last(
+			    r, &rd->what, rd->last, &p->after, &tip, e);
 		if (rc == RC_OK)
 			rc = read_from(rd, s, r, p, e);
 	}
@@ -199,8 +203,11 @@ static enum rc
 look_for_gap(const struct reading *rd, struct log_reader *r,
     struct reading_page *p, struct err *e)
 {
-	struct log_query q = {.what = &rd->what, .after = p->after,
-	    .max_messages = 1, .max_bytes = 1, .max_scan = 1};
+	struct log_query q = {.what = &rd->what,
+	    .after = p->after,
+	    .max_messages = 1,
+	    .max_bytes = 1,
+	    .max_scan = 1};
 	enum rc rc = log_read(r, &q, stop_there, NULL, &p->page, e);
 
 	p->is_gap = rc == RC_OK && p->page.kept_after > p->after;
@@ -220,8 +227,8 @@ reading_start(const struct reading *rd, struct server *s,
 	if ((rc = store_borrow(s->store, &r, e)) != RC_OK)
 		return rc;
 	if (rd->from == READING_LAST)
-		rc = log_before_last(r, &rd->what, rd->last, &p->after,
-		    &p->page.tip, e);
+		rc = log_before_last(
+		    r, &rd->what, rd->last, &p->after, &p->page.tip, e);
 	else
 		rc = log_tip(r, &p->page.tip, e);
 	if (rc == RC_OK && rd->from == READING_CURSOR) {
@@ -254,8 +261,8 @@ reading_hold(struct server *s, struct request *rq, struct reading *rd,
 	buf_add_text(&lines, extra);
 	answer_add_cors(&lines, rq);
 	buf_add_char(&lines, 0);
-	http_add_head(&head, 200, content_type, lines.rc == RC_OK ? lines.p :
-	    extra, HTTP_UNKNOWN);
+	http_add_head(&head, 200, content_type,
+	    lines.rc == RC_OK ? lines.p : extra, HTTP_UNKNOWN);
 	spec->head = buf_slice(&head);
 	spec->outlet = rq->outlet;
 	spec->what = rd->what;
@@ -271,8 +278,8 @@ reading_hold(struct server *s, struct request *rq, struct reading *rd,
 	if (head.rc == RC_OK) {
 		server_hold(s, spec);
 	} else {
-		answer_unheld(s, rq->outlet,
-		    &(struct err){RC_NOMEM, "out of memory"});
+		answer_unheld(
+		    s, rq->outlet, &(struct err){RC_NOMEM, "out of memory"});
 		pattern_set_fini(&spec->what);
 		hub_unclaim(s->hub, spec->place);
 	}

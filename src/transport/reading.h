@@ -17,23 +17,24 @@
 
 /* Where to begin. */
 enum reading_from {
-	READING_OLDEST,         /* the oldest kept: nothing can be missing */
+	READING_OLDEST, /* the oldest kept: nothing can be missing */
 	READING_NOW,
 	READING_CURSOR,
-	READING_LAST,           /* the newest n */
+	READING_LAST, /* the newest n */
 };
 
 struct reading {
 	struct pattern_set what;
 	enum reading_from from;
-	struct cursor cursor;           /* READING_CURSOR */
-	bool is_foreign;                /* a Last-Event-ID that is no cursor of ours */
+	struct cursor cursor; /* READING_CURSOR */
+	bool is_foreign;      /* a Last-Event-ID that is
+	                         no cursor of ours */
 	uint32_t last, limit;
-	struct slice callback;          /* p == NULL: none; checked */
+	struct slice callback; /* p == NULL: none; checked */
 };
 
-/* Reads them from the query, and Last-Event-ID if asked to.  RC_BAD with what to
-   change; otherwise the caller ends with reading_fini. */
+/* Reads them from the query, and Last-Event-ID if asked to.  RC_BAD with what
+   to change; otherwise the caller ends with reading_fini. */
 enum rc reading_parse(struct reading *rd, const struct server *s,
     const struct request *rq, enum reading_from standard, bool has_event_id,
     struct err *e) MUST_CHECK;
@@ -43,14 +44,17 @@ void reading_fini(struct reading *rd);
 struct reading_page {
 	struct log_page page;
 	uint64_t after;         /* the cursor's seq it began behind */
-	uint64_t first, newest; /* seqs of the first and last message; 0: none */
+	uint64_t first, newest; /* seqs of the first and
+	                           last message; 0: none */
 	bool is_gap;
-	struct buf bytes;       /* what encode wrote; free with reading_page_fini */
+	struct buf bytes; /* what encode wrote; free
+	                     with reading_page_fini */
 	enum rc rc;
 	void (*encode)(struct reading_page *p, const struct message *m);
 	struct encode how;
-	struct poll_answer answer;      /* for an encode that makes poll answers */
-	struct html_poll html;          /* for one that makes pages */
+	struct poll_answer answer; /* for an encode that
+	                              makes poll answers */
+	struct html_poll html;     /* for one that makes pages */
 };
 
 /*
@@ -69,7 +73,8 @@ enum rc reading_start(const struct reading *rd, struct server *s,
 
 /*
  * Holds rq with this technique's head (status line and header lines, CORS is
- * added).  page: where to begin.  Takes rq and rd->what.  spec->place was claimed.
+ * added).  page: where to begin.  Takes rq and rd->what.
+ * spec->place was claimed.
  */
 void reading_hold(struct server *s, struct request *rq, struct reading *rd,
     const struct reading_page *page, struct hub_reader *spec,

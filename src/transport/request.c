@@ -6,8 +6,8 @@
 static const char *
 value_of(const char *text, const char *name, size_t n)
 {
-	return strncmp(text, name, n) == 0 && text[n] == '=' ? text + n + 1 :
-	    NULL;
+	return strncmp(text, name, n) == 0 && text[n] == '=' ? text + n + 1
+	                                                     : NULL;
 }
 
 static const char *
@@ -43,10 +43,11 @@ has_dots(struct slice path)
 static struct slice
 first_segment(struct slice path)
 {
-	const char *end = path.n < 2 ? NULL : memchr(path.p + 1, '/', path.n - 1);
+	const char *end =
+	    path.n < 2 ? NULL : memchr(path.p + 1, '/', path.n - 1);
 
-	return (struct slice){path.p, end == NULL ? path.n :
-	    (size_t)(end - path.p)};
+	return (struct slice){
+	    path.p, end == NULL ? path.n : (size_t)(end - path.p)};
 }
 
 /*
@@ -75,8 +76,9 @@ find_path(const struct request *rq, char *to)
 	}
 	memcpy(to, path.p, path.n);
 	path = (struct slice){to, percent_decode(to, path.n)};
-	if (rq->path_info.n > 0 && (has_dots(path) ||
-	    !slice_is(first_segment(path), first_segment(rq->path_info)))) {
+	if (rq->path_info.n > 0 &&
+	    (has_dots(path) ||
+	        !slice_is(first_segment(path), first_segment(rq->path_info)))) {
 		memcpy(to, rq->path_info.p, rq->path_info.n);
 		path.n = rq->path_info.n;
 	}
@@ -84,8 +86,8 @@ find_path(const struct request *rq, char *to)
 }
 
 enum rc
-request_new(struct request **out, struct outlet o, char *const *env,
-    struct err *e)
+request_new(
+    struct request **out, struct outlet o, char *const *env, struct err *e)
 {
 	struct request *rq = calloc(1, sizeof *rq);
 	const char *value;
@@ -117,8 +119,8 @@ request_new(struct request **out, struct outlet o, char *const *env,
 	rq->path = find_path(rq, to);
 	rq->outlet = o;
 	*out = rq;
-	return query_parse(rq->text + (rq->query.p - rq->text), rq->query.n,
-	    &rq->params, e);
+	return query_parse(
+	    rq->text + (rq->query.p - rq->text), rq->query.n, &rq->params, e);
 }
 
 void
@@ -136,13 +138,15 @@ request_check_body(const struct request *rq, struct err *e)
 	size_t n = 0, i;
 
 	for (i = 0; i < said.n && said.p[i] >= '0' && said.p[i] <= '9' &&
-	    n < SIZE_MAX / 16; i++)
+	     n < SIZE_MAX / 16;
+	     i++)
 		n = n * 10 + (size_t)(said.p[i] - '0');
 	if (said.n == 0 || (i == said.n && n == rq->body_n))
 		return RC_OK;
-	return err_set(e, RC_BAD, "The body has %zu bytes, and Content-Length "
-	    "says %.20s. Nothing was stored; send it again whole.", rq->body_n,
-	    said.p);
+	return err_set(e, RC_BAD,
+	    "The body has %zu bytes, and Content-Length "
+	    "says %.20s. Nothing was stored; send it again whole.",
+	    rq->body_n, said.p);
 }
 
 void

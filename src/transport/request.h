@@ -11,6 +11,7 @@
 #include "wire/query.h"
 
 /*      field           CGI variable (RFC 3875, section 4.1) */
+/* clang-format off */
 #define REQUEST_VARIABLES(X) \
 	X(method,        "REQUEST_METHOD") \
 	X(script_name,   "SCRIPT_NAME") \
@@ -33,23 +34,25 @@
 	X(referer,       "HTTP_REFERER") \
 	X(fetch_site,    "HTTP_SEC_FETCH_SITE") \
 	X(user_agent,    "HTTP_USER_AGENT")
+/* clang-format on */
 
 struct request {
 	struct outlet outlet;
 #define X(field, variable) struct slice field;
 	REQUEST_VARIABLES(X)
 #undef X
-	struct slice path;              /* below the base URL, decoded: "/poll" */
-	struct params params;           /* the query's, decoded */
-	bool is_cross;                  /* an allowed other origin's: wants CORS */
+	struct slice path;    /* below the base URL, decoded: "/poll" */
+	struct params params; /* the query's, decoded */
+	bool is_cross;        /* an allowed other
+	                         origin's: wants CORS */
 	char *body;
 	size_t body_n;
-	char *text;                     /* the memory behind the slices */
+	char *text; /* the memory behind the slices */
 };
 
-/* From "NAME=value" texts (NULL-ended), which are copied.  Takes o only on RC_OK.
-   RC_NOMEM; RC_BAD: too many query parameters, in which case *out is made too,
-   without params, so that it can be answered. */
+/* From "NAME=value" texts (NULL-ended), which are copied.  Takes o only on
+   RC_OK.  RC_NOMEM; RC_BAD: too many query parameters, in which case *out is
+   made too, without params, so that it can be answered. */
 enum rc request_new(struct request **out, struct outlet o, char *const *env,
     struct err *e) MUST_CHECK;
 

@@ -18,7 +18,7 @@ static const char *const method_names[] = {
 
 static const struct route {
 	const char *path;
-	bool has_rest;          /* more segments may follow */
+	bool has_rest; /* more segments may follow */
 	enum methods methods;
 	technique_fn *serve;
 } routes[] = {
@@ -63,11 +63,12 @@ answer_options(struct server *s, struct request *rq, const struct route *r)
 	char extra[256];
 	const char *methods = method_names[r->methods];
 
-	snprintf(extra, sizeof extra, "Allow: %s\r\n"
+	snprintf(extra, sizeof extra,
+	    "Allow: %s\r\n"
 	    "Access-Control-Allow-Methods: %s\r\n"
 	    "Access-Control-Allow-Headers: Content-Type, Last-Event-ID, "
-	    "If-None-Match\r\nAccess-Control-Max-Age: 86400\r\n", methods,
-	    methods);
+	    "If-None-Match\r\nAccess-Control-Max-Age: 86400\r\n",
+	    methods, methods);
 	answer_send(s, rq, 204, NULL, extra, SLICE(""));
 }
 
@@ -86,16 +87,17 @@ refuse_method(struct server *s, struct request *rq, const struct route *r)
 {
 	char extra[64];
 
-	snprintf(extra, sizeof extra, "Allow: %s\r\n",
-	    method_names[r->methods]);
-	answer_status(s, rq, 405, extra, r->methods == POSTS ?
-	    "Publishing takes a POST." : r->methods == GETS ?
-	    "Reading takes a GET." : "Bayeux takes a POST, or a GET.");
+	snprintf(
+	    extra, sizeof extra, "Allow: %s\r\n", method_names[r->methods]);
+	answer_status(s, rq, 405, extra,
+	    r->methods == POSTS      ? "Publishing takes a POST."
+	        : r->methods == GETS ? "Reading takes a GET."
+	                             : "Bayeux takes a POST, or a GET.");
 }
 
 void
-router_serve(struct server *s, struct request *rq, enum rc rc,
-    const struct err *e)
+router_serve(
+    struct server *s, struct request *rq, enum rc rc, const struct err *e)
 {
 	const struct route *r;
 	struct slice rest;
@@ -103,20 +105,23 @@ router_serve(struct server *s, struct request *rq, enum rc rc,
 
 	atomic_fetch_add_explicit(&s->count.requests, 1, memory_order_relaxed);
 	r = find(rq->path, &rest);
-	is_welcome = server_allows_origin(s, rq->origin, rq->host,
-	    &rq->is_cross);
+	is_welcome =
+	    server_allows_origin(s, rq->origin, rq->host, &rq->is_cross);
 	if (rc != RC_OK)
 		answer_problem(s, rq, rc, e->text);
 	else if (r == NULL)
-		answer_problem(s, rq, RC_MISSING, "There is nothing at this "
-		    "path. Try publish, poll, longpoll, events, stream, status, "
+		answer_problem(s, rq, RC_MISSING,
+		    "There is nothing at this "
+		    "path. Try publish, poll, longpoll, events, stream, "
+		    "status, "
 		    "metrics, channels, bayeux or doctor.");
 	else if (request_is(rq, "OPTIONS"))
 		answer_options(s, rq, r);
 	else if (!is_method(rq, r))
 		refuse_method(s, rq, r);
 	else if (request_is(rq, "POST") && !is_welcome)
-		answer_problem(s, rq, RC_DENIED, "Pages of another origin may "
+		answer_problem(s, rq, RC_DENIED,
+		    "Pages of another origin may "
 		    "not publish here. The operator can allow theirs with the "
 		    "option allow-origin.");
 	else
@@ -130,22 +135,27 @@ refuse(struct server *s, struct request *rq, const struct fcgi_gate *g)
 	char text[160];
 
 	if (g->is_params_over) {
-		answer_status(s, rq, 431, "", "The request's address and header "
+		answer_status(s, rq, 431, "",
+		    "The request's address and header "
 		    "fields are too long. Shorten the query or the cookies.");
 		return;
 	}
-	snprintf(text, sizeof text, "The body is over %zu bytes. Send less in "
+	snprintf(text, sizeof text,
+	    "The body is over %zu bytes. Send less in "
 	    "one request, or raise the option body-bytes.",
 	    g->body.limit_bytes);
 	answer_problem(s, rq, RC_TOO_LARGE, text);
 }
 
 void
-router_serve_fcgi(struct server *s, struct responder *r, int fd,
-    struct fcgi_gate *g)
+router_serve_fcgi(
+    struct server *s, struct responder *r, int fd, struct fcgi_gate *g)
 {
-	struct outlet o = {.fd = fd, .id = g->id, .is_fcgi = true,
-	    .is_keep = g->is_keep, .is_socket = true};
+	struct outlet o = {.fd = fd,
+	    .id = g->id,
+	    .is_fcgi = true,
+	    .is_keep = g->is_keep,
+	    .is_socket = true};
 	struct request *rq = NULL;
 	struct err e = {RC_OK, ""};
 	char *const no_env[] = {NULL};
@@ -157,8 +167,8 @@ router_serve_fcgi(struct server *s, struct responder *r, int fd,
 		rc = responder_parse(r, g, o, &rq, &e);
 	if (rq == NULL) {
 		diag(DIAG_DEBUG, "a request is dropped: %s", e.text);
-		atomic_fetch_add_explicit(&s->count.dropped, 1,
-		    memory_order_relaxed);
+		atomic_fetch_add_explicit(
+		    &s->count.dropped, 1, memory_order_relaxed);
 		outlet_close(&o);
 	} else if (rc == RC_OK && (g->is_params_over || g->is_body_over)) {
 		refuse(s, rq, g);

@@ -11,12 +11,12 @@
 
 /* Serves a whole request that came through the gate (its memory stays the
    caller's).  Takes fd. */
-void router_serve_fcgi(struct server *s, struct responder *r, int fd,
-    struct fcgi_gate *g);
+void router_serve_fcgi(
+    struct server *s, struct responder *r, int fd, struct fcgi_gate *g);
 
 /* Serves any request.  rc and e are of its making: not RC_OK is answered with
    that.  Takes rq. */
-void router_serve(struct server *s, struct request *rq, enum rc rc,
-    const struct err *e);
+void router_serve(
+    struct server *s, struct request *rq, enum rc rc, const struct err *e);
 
 #endif

@@ -22,7 +22,7 @@ server_post(struct server *s, struct task *t)
 }
 
 struct leave {
-	struct task task;       /* first */
+	struct task task; /* first */
 	struct outlet outlet;
 	char *bytes;
 	size_t n, from;
@@ -38,8 +38,8 @@ run_leave(struct server *s, struct task *t)
 }
 
 void
-server_leave(struct server *s, struct outlet o, char *bytes, size_t n,
-    size_t from)
+server_leave(
+    struct server *s, struct outlet o, char *bytes, size_t n, size_t from)
 {
 	struct leave *l = malloc(sizeof *l);
 
@@ -53,9 +53,9 @@ server_leave(struct server *s, struct outlet o, char *bytes, size_t n,
 }
 
 struct hold {
-	struct task task;       /* first */
+	struct task task; /* first */
 	struct hub_reader reader;
-	char text[];            /* behind head and callback */
+	char text[]; /* behind head and callback */
 };
 
 static void
@@ -78,8 +78,8 @@ server_hold(struct server *s, const struct hub_reader *reader)
 	char *to;
 
 	if (h == NULL) {
-		answer_unheld(s, r.outlet, 
-		    &(struct err){RC_NOMEM, "out of memory"});
+		answer_unheld(
+		    s, r.outlet, &(struct err){RC_NOMEM, "out of memory"});
 		pattern_set_fini(&r.what);
 		hub_unclaim(s->hub, r.place);
 		return;
@@ -93,7 +93,7 @@ server_hold(struct server *s, const struct hub_reader *reader)
 }
 
 struct idle {
-	struct task task;       /* first */
+	struct task task; /* first */
 	struct outlet outlet;
 };
 

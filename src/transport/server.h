@@ -35,7 +35,7 @@ struct server_counters {
 /* The doctor's held answers (transport/probe.h). */
 struct probe;
 struct probes {
-	struct probe *list;             /* the loop's */
+	struct probe *list; /* the loop's */
 	bool is_over;
 	_Atomic uint32_t count;
 };
@@ -50,15 +50,15 @@ struct server {
 	struct ratelimit *ratelimit;
 	struct probes probes;
 	struct server_counters count;
-	int64_t started_ms;             /* Unix time */
-	bool is_single;                 /* CGI: ends after one request */
-	atomic_bool is_ending;          /* a stop was asked for */
-	_Atomic uint32_t publishing;    /* appends that aren't answered yet */
-	_Atomic uint32_t working;       /* requests on the thread pool */
+	int64_t started_ms;          /* Unix time */
+	bool is_single;              /* CGI: ends after one request */
+	atomic_bool is_ending;       /* a stop was asked for */
+	_Atomic uint32_t publishing; /* appends that aren't answered yet */
+	_Atomic uint32_t working;    /* requests on the thread pool */
 
 	uv_loop_t *loop;
 	struct bell woken;
-	pthread_mutex_t lock;           /* for the queue of tasks */
+	pthread_mutex_t lock; /* for the queue of tasks */
 	struct task *first, **last;
 };
 
@@ -66,19 +66,20 @@ struct server {
 void server_post(struct server *s, struct task *t);
 
 /* Any thread: sends the rest of a finished answer.  Takes o and bytes. */
-void server_leave(struct server *s, struct outlet o, char *bytes, size_t n,
-    size_t from);
+void server_leave(
+    struct server *s, struct outlet o, char *bytes, size_t n, size_t from);
 
-/* Any thread: makes reader a held answer; a place was claimed.  Takes outlet, what and
-   place; what can't be held is answered with its reason.  reader->head and callback
-   are copied. */
+/* Any thread: makes reader a held answer; a place was claimed.  Takes outlet,
+   what and place; what can't be held is answered with its reason.  reader->head
+   and callback are copied. */
 void server_hold(struct server *s, const struct hub_reader *reader);
 
 /* Any thread: a connection whose answer is out and whose server keeps it. */
 void server_idle(struct server *s, struct outlet o);
 
-/* May pages of this Origin (p == NULL or empty: none was sent) publish?  The site's own, by
-   Host, and those of allow-origin.  *is_cross: it is one of the latter: CORS. */
+/* May pages of this Origin (p == NULL or empty: none was sent) publish?  The
+   site's own, by Host, and those of allow-origin.  *is_cross: it is one of the
+   latter: CORS. */
 bool server_allows_origin(const struct server *s, struct slice origin,
     struct slice host, bool *is_cross);
 

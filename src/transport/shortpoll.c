@@ -14,8 +14,8 @@
 
 /* Two answers are the same to a client if they hold the same messages. */
 static void
-format_etag(char *to, size_t n, const struct request *rq,
-    const struct reading_page *p)
+format_etag(
+    char *to, size_t n, const struct request *rq, const struct reading_page *p)
 {
 	uint64_t h = 0; /* of what else shapes the answer */
 	size_t i;
@@ -24,8 +24,7 @@ format_etag(char *to, size_t n, const struct request *rq,
 		h = slice_hash(h, rq->params.item[i].value);
 	snprintf(to, n, "W/\"%08x.%llx-%llx%s%s.%x\"", p->page.tip.epoch,
 	    (unsigned long long)p->first, (unsigned long long)p->newest,
-	    p->is_gap ? "g" : "", p->page.is_more ? "m" : "",
-	    (unsigned)h);
+	    p->is_gap ? "g" : "", p->page.is_more ? "m" : "", (unsigned)h);
 }
 
 static void
@@ -45,7 +44,8 @@ serve_html(struct server *s, struct request *rq, struct reading *rd)
 	enum rc rc;
 
 	buf_init(&body, 0);
-	rc = params_get_uint(&rq->params, "refresh", REFRESH_MAX_S, &refresh, &e);
+	rc = params_get_uint(
+	    &rq->params, "refresh", REFRESH_MAX_S, &refresh, &e);
 	if (rc == RC_OK)
 		rc = reading_run(rd, s, &p, &e);
 	if (rc != RC_OK) {
@@ -79,10 +79,12 @@ serve_json(struct server *s, struct request *rq, struct reading *rd)
 		return;
 	}
 	format_etag(etag, sizeof etag, rq, &p);
-	snprintf(extra, sizeof extra, "ETag: %s\r\nCache-Control: no-cache\r\n"
-	    "X-Content-Type-Options: nosniff\r\n", etag);
-	if (rd->limit > 0 && http_etag_matches(rq->if_none_match,
-	    slice_of(etag)))
+	snprintf(extra, sizeof extra,
+	    "ETag: %s\r\nCache-Control: no-cache\r\n"
+	    "X-Content-Type-Options: nosniff\r\n",
+	    etag);
+	if (rd->limit > 0 &&
+	    http_etag_matches(rq->if_none_match, slice_of(etag)))
 		answer_send(s, rq, 304, NULL, extra, SLICE(""));
 	else
 		pollpage_answer(s, rq, rd, &p, extra, false);
@@ -106,6 +108,7 @@ shortpoll_serve(struct server *s, struct request *rq, struct slice rest)
 	else if (slice_is(format, SLICE("html")))
 		serve_html(s, rq, &rd);
 	else
-		answer_problem(s, rq, RC_BAD, "format= takes json or html here");
+		answer_problem(
+		    s, rq, RC_BAD, "format= takes json or html here");
 	reading_fini(&rd);
 }

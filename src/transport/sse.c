@@ -18,10 +18,11 @@ sse_serve(struct server *s, struct request *rq, struct slice rest)
 	if (rc != RC_OK)
 		answer_problem(s, rq, rc, e.text);
 	else if (format.n != 0 && !slice_is(format, SLICE("json")))
-		answer_problem(s, rq, RC_BAD, "format= takes json here, or "
+		answer_problem(s, rq, RC_BAD,
+		    "format= takes json here, or "
 		    "nothing for the plain data");
 	else
-		streaming_serve(s, rq, &rd, format.n != 0 ? FORM_SSE_JSON :
-		    FORM_SSE);
+		streaming_serve(
+		    s, rq, &rd, format.n != 0 ? FORM_SSE_JSON : FORM_SSE);
 	reading_fini(&rd);
 }

@@ -22,10 +22,10 @@ stream_serve(struct server *s, struct request *rq, struct slice rest)
 		answer_problem(s, rq, rc, e.text);
 	else if (!is_script && format.n != 0 &&
 	    !slice_is(format, SLICE("ndjson")))
-		answer_problem(s, rq, RC_BAD,
-		    "format= takes ndjson or script here");
+		answer_problem(
+		    s, rq, RC_BAD, "format= takes ndjson or script here");
 	else
-		streaming_serve(s, rq, &rd, is_script ? FORM_SCRIPT :
-		    FORM_NDJSON);
+		streaming_serve(
+		    s, rq, &rd, is_script ? FORM_SCRIPT : FORM_NDJSON);
 	reading_fini(&rd);
 }

@@ -49,8 +49,8 @@ hold_ms(const struct server *s)
 }
 
 void
-streaming_serve(struct server *s, struct request *rq, struct reading *rd,
-    enum form form)
+streaming_serve(
+    struct server *s, struct request *rq, struct reading *rd, enum form form)
 {
 	struct reading_page p = {
 	    .encode = encode_piece,
@@ -58,13 +58,14 @@ streaming_serve(struct server *s, struct request *rq, struct reading *rd,
 	};
 	struct hub_reader spec = {.how = {.form = form}, .hold_ms = hold_ms(s)};
 	bool has_place = !request_is(rq, "HEAD") &&
-	    s->options->streams == OPTIONS_ON && hub_claim(s->hub, rq->client, &spec.place);
+	    s->options->streams == OPTIONS_ON &&
+	    hub_claim(s->hub, rq->client, &spec.place);
 	struct err e;
 	enum rc rc;
 
 	p.how.epoch = log_epoch(store_log(s->store));
-	rc = has_place ? reading_start(rd, s, &p, &e) :
-	    reading_run(rd, s, &p, &e);
+	rc = has_place ? reading_start(rd, s, &p, &e)
+	               : reading_run(rd, s, &p, &e);
 	if (rc != RC_OK) {
 		if (has_place)
 			hub_unclaim(s->hub, spec.place);
@@ -75,8 +76,8 @@ streaming_serve(struct server *s, struct request *rq, struct reading *rd,
 		spec.is_now = rd->from == READING_NOW;
 		spec.after = p.after;
 		spec.has_gap = p.is_gap;
-		reading_hold(s, rq, rd, &p, &spec, form_content_type(form),
-		    EXTRA);
+		reading_hold(
+		    s, rq, rd, &p, &spec, form_content_type(form), EXTRA);
 	}
 	reading_page_fini(&p);
 }

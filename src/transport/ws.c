@@ -27,17 +27,19 @@ enum rc
 ws_init(struct ws *w, struct server *s, struct err *e)
 {
 	const struct options *o = s->options;
-	uint64_t quiet_ms = o->ws_ping_ms < o->ws_idle_ms ? o->ws_ping_ms :
-	    o->ws_idle_ms;
+	uint64_t quiet_ms =
+	    o->ws_ping_ms < o->ws_idle_ms ? o->ws_ping_ms : o->ws_idle_ms;
 
 	*w = (struct ws){.server = s};
 	w->client = (struct hub_client){.readable = on_readable,
-	    .border = on_border, .tick = on_tick, .gone = on_gone,
+	    .border = on_border,
+	    .tick = on_tick,
+	    .gone = on_gone,
 	    .tick_ms = quiet_ms / 2};
-	w->rules = (struct wsread_rules){.message_bytes = o->ws_message_bytes,
-	    .message = on_text};
-	w->echo_rules = (struct wsread_rules){.message_bytes = o->echo_bytes,
-	    .message = on_echo};
+	w->rules = (struct wsread_rules){
+	    .message_bytes = o->ws_message_bytes, .message = on_text};
+	w->echo_rules = (struct wsread_rules){
+	    .message_bytes = o->echo_bytes, .message = on_echo};
 	w->scratch = malloc(WS_READ_BYTES);
 	if (w->scratch == NULL)
 		return err_set(e, RC_NOMEM, "no memory for WebSockets");
@@ -127,8 +129,8 @@ end_now(struct ws_connection *c, struct slice frames)
 static bool
 is_done(const struct ws_connection *c)
 {
-	bool is_idle = c->first == NULL && c->lookup == NULL &&
-	    c->exchange == NULL;
+	bool is_idle =
+	    c->first == NULL && c->lookup == NULL && c->exchange == NULL;
 
 	return c->publishing == 0 && hub_is_flowing(c->reader) &&
 	    (!c->is_closing || is_idle);
@@ -209,8 +211,8 @@ ws_say(struct ws_connection *c, struct buf *b)
 static bool
 is_free(const struct ws_connection *c)
 {
-	return c->reader != NULL && c->lookup == NULL &&
-	    c->exchange == NULL && (c->last == NULL || c->is_closing) &&
+	return c->reader != NULL && c->lookup == NULL && c->exchange == NULL &&
+	    (c->last == NULL || c->is_closing) &&
 	    c->publishing < c->ws->server->options->ws_pipeline &&
 	    hub_is_flowing(c->reader);
 }
@@ -274,14 +276,14 @@ on_echo(void *arg, char *data, size_t n, bool is_binary)
 
 	buf_init(&payload, 0);
 	buf_init(&b, 0);
-	if (c->has_deflate &&
-	    deflater_new(&d, c->window_bits, &e) == RC_OK) {
+	if (c->has_deflate && deflater_new(&d, c->window_bits, &e) == RC_OK) {
 		deflater_add(d, &payload, text);
 		deflater_free(d);
 		text = buf_slice(&payload);
 	}
-	buf_add(&b, head, wsframe_put_head(head, is_binary ? WS_BINARY :
-	    WS_TEXT, payload.n > 0, text.n));
+	buf_add(&b, head,
+	    wsframe_put_head(
+	        head, is_binary ? WS_BINARY : WS_TEXT, payload.n > 0, text.n));
 	buf_add_slice(&b, text);
 	if (payload.rc != RC_OK)
 		b.rc = payload.rc;
@@ -315,15 +317,15 @@ go_on(struct ws_connection *c)
 	}
 	if (!hub_is_flowing(c->reader))
 		hub_await_border(c->reader);
-	hub_pause(c->reader, c->last != NULL || c->first != NULL || !is_free(c));
+	hub_pause(
+	    c->reader, c->last != NULL || c->first != NULL || !is_free(c));
 }
 
 void
 ws_proceed(struct ws_connection *c)
 {
 	ws_hold(c);
-	if (c->lookup != NULL && c->reader != NULL &&
-	    hub_is_flowing(c->reader))
+	if (c->lookup != NULL && c->reader != NULL && hub_is_flowing(c->reader))
 		wsops_finish(c);
 	if (c->wait != NULL && c->reader != NULL && hub_is_flowing(c->reader))
 		bayeux_wait_look(c->wait);
@@ -343,9 +345,9 @@ fault_text(uint16_t fault)
 {
 	if (fault == WS_UNSUPPORTED)
 		return "text frames with JSON are understood here, binary ones "
-		    "are not";
-	return fault == WS_POLICY ? "too much at once; read the answers" :
-	    "out of memory";
+		       "are not";
+	return fault == WS_POLICY ? "too much at once; read the answers"
+	                          : "out of memory";
 }
 
 /* What became of the bytes; what they are answered with is in out. */
@@ -428,7 +430,8 @@ on_tick(void *arg)
 		else
 			end_now(c, SLICE("")); /* nor does it read the Close */
 	} else if (hub_is_turn_over(c->reader)) {
-		ws_leave(c, WS_TRY_AGAIN, "others wait for a place; come back "
+		ws_leave(c, WS_TRY_AGAIN,
+		    "others wait for a place; come back "
 		    "later");
 	} else if (quiet_ms >= o->ws_ping_ms && !c->is_echo &&
 	    hub_is_flowing(c->reader)) {
@@ -474,7 +477,8 @@ ws_start(struct ws *w, struct ws_start *start, struct err *e)
 	    .outlet = {.fd = start->fd, .is_socket = true},
 	    .what = start->what,
 	    .how = {.form = start->has_deflate ? FORM_WS_DEFLATE : FORM_WS,
-	    .epoch = start->epoch, .window_bits = start->window_bits},
+	        .epoch = start->epoch,
+	        .window_bits = start->window_bits},
 	    .is_now = start->is_now,
 	    .has_gap = start->has_gap,
 	    .after = start->after,
@@ -492,8 +496,9 @@ ws_start(struct ws *w, struct ws_start *start, struct err *e)
 		hub_unclaim(w->server->hub, start->place);
 		return err_set(e, RC_NOMEM, "out of memory");
 	}
-	rc = hub_attach(w->server->hub, &spec, start->is_bayeux ?
-	    &w->bayeux_client : &w->client, c, &c->reader, e);
+	rc = hub_attach(w->server->hub, &spec,
+	    start->is_bayeux ? &w->bayeux_client : &w->client, c, &c->reader,
+	    e);
 	if (rc != RC_OK) {
 		connection_free(c);
 		return rc;

@@ -8,14 +8,14 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#define ACCEPT_AT_ONCE 64       /* then others get their turn */
-#define SWEEP_MS 50             /* also a pause when descriptors run out */
+#define ACCEPT_AT_ONCE 64 /* then others get their turn */
+#define SWEEP_MS 50       /* also a pause when descriptors run out */
 
 struct wsaccept {
-	struct openings openings;       /* first */
+	struct openings openings; /* first */
 	uv_poll_t poll;
-	uv_timer_t sweep;       /* while there are any, or in a pause: drops
-	                           what takes too long; ends the pause */
+	uv_timer_t sweep; /* while there are any, or in a pause: drops
+	                     what takes too long; ends the pause */
 	int fd;
 	bool is_open, is_paused;
 };
@@ -73,8 +73,7 @@ on_connection(uv_poll_t *poll, int status, int events)
 	(void)status;
 	(void)events;
 	for (n = 0; n < ACCEPT_AT_ONCE && !a->is_paused; n++) {
-		fd = accept4(a->fd, NULL, NULL,
-		    SOCK_CLOEXEC | SOCK_NONBLOCK);
+		fd = accept4(a->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd >= 0) {
 			openings_add(&a->openings, fd);
 			sweep_soon(a);

@@ -16,21 +16,22 @@
 #define NEVER UINT64_MAX
 
 struct opening {
-	uv_poll_t poll;         /* first: what libuv gives back */
+	uv_poll_t poll; /* first: what libuv gives back */
 	uv_work_t work;
 	struct openings *all;
 	struct opening *next, **link;
-	uint64_t due_ms;        /* when its request must be whole; NEVER: it is */
+	uint64_t due_ms; /* when its request must be
+	                    whole; NEVER: it is */
 	int fd;
-	struct buf head;        /* what came so far */
-	size_t head_bytes;      /* 0: not whole yet */
+	struct buf head;   /* what came so far */
+	size_t head_bytes; /* 0: not whole yet */
 	struct wsopen asked;
 	struct reading rd;
 	struct reading_page page;
 	enum rc rc;
 	struct err err;
 	bool is_echo, is_bayeux;
-	uint32_t place;         /* of the budget, once claimed */
+	uint32_t place; /* of the budget, once claimed */
 };
 
 /* ---- the end of a handshake ---- */
@@ -45,8 +46,8 @@ opening_freed(uv_handle_t *h)
 	free(o);
 }
 
-/* Takes o out; its descriptor is the caller's then.  It lives until the loop's next
-   turn. */
+/* Takes o out; its descriptor is the caller's then.  It lives until
+   the loop's next turn. */
 static void
 opening_end(struct opening *o)
 {
@@ -73,8 +74,8 @@ say_and_close(struct server *s, int fd, struct buf *b)
 	struct outlet outlet = {.fd = fd, .is_socket = true};
 
 	if (b->rc == RC_OK)
-		outbox_linger(s->box, outlet, buf_slice(b),
-		    s->options->ws_close_wait_ms);
+		outbox_linger(
+		    s->box, outlet, buf_slice(b), s->options->ws_close_wait_ms);
 	else
 		outlet_close(&outlet);
 	buf_fini(b);
@@ -123,8 +124,8 @@ refuse_late(struct server *s, int fd, const struct err *e)
 	struct buf b;
 
 	diag(DIAG_WARN, "a WebSocket couldn't be opened: %s", e->text);
-	add_refusal(s, &b, rc_http_status(e->rc),
-	    rc_told(e->rc, e->text, room));
+	add_refusal(
+	    s, &b, rc_http_status(e->rc), rc_told(e->rc, e->text, room));
 	say_and_close(s, fd, &b);
 }
 
@@ -137,8 +138,9 @@ turn_away(struct opening *o)
 
 	buf_init(&b, 0);
 	wsopen_add_accept(&b, &o->asked);
-	wsframe_add_close(&b, WS_TRY_AGAIN, SLICE("no place is free; "
-	    "come back later"));
+	wsframe_add_close(&b, WS_TRY_AGAIN,
+	    SLICE("no place is free; "
+	          "come back later"));
 	say_and_end(o, &b);
 }
 
@@ -181,7 +183,8 @@ address_text(int fd, char *to, size_t n)
 		    (socklen_t)n);
 }
 
-/* The address that publish-rate and client-held count by: the proxy's word, or the peer's. */
+/* The address that publish-rate and client-held count by: the proxy's
+   word, or the peer's. */
 static void
 client_of(const struct opening *o, char *to, size_t n)
 {
@@ -210,9 +213,11 @@ hand_over(struct opening *o)
 {
 	struct ws *w = o->all->ws;
 	bool has_start = o->rd.what.n > 0 && o->rd.from != READING_NOW;
-	struct ws_start start = {.fd = o->fd, .is_echo = o->is_echo,
+	struct ws_start start = {.fd = o->fd,
+	    .is_echo = o->is_echo,
 	    .has_deflate = o->asked.has_deflate,
-	    .window_bits = o->asked.window_bits, .is_now = !has_start};
+	    .window_bits = o->asked.window_bits,
+	    .is_now = !has_start};
 	struct slice all = buf_slice(&o->head);
 	char client[INET6_ADDRSTRLEN + 1];
 	struct buf answer;
@@ -223,9 +228,10 @@ hand_over(struct opening *o)
 		start.after = o->page.after;
 		start.has_gap = o->page.is_gap;
 		start.epoch = o->page.page.tip.epoch;
-		start.gap_known = o->rd.from != READING_CURSOR ?
-		    o->page.page.tip.seq :
-		    o->page.is_gap ? o->page.page.kept_after : 0;
+		start.gap_known = o->rd.from != READING_CURSOR
+		    ? o->page.page.tip.seq
+		    : o->page.is_gap ? o->page.page.kept_after
+		                     : 0;
 	}
 	client_of(o, client, sizeof client);
 	start.client = client;
@@ -255,8 +261,8 @@ hand_over(struct opening *o)
 static void
 look_up(uv_work_t *work)
 {
-	struct opening *o = (struct opening *)((char *)work -
-	    offsetof(struct opening, work));
+	struct opening *o =
+	    (struct opening *)((char *)work - offsetof(struct opening, work));
 
 	o->rc = reading_start(&o->rd, o->all->ws->server, &o->page, &o->err);
 }
@@ -264,8 +270,8 @@ look_up(uv_work_t *work)
 static void
 looked_up(uv_work_t *work, int status)
 {
-	struct opening *o = (struct opening *)((char *)work -
-	    offsetof(struct opening, work));
+	struct opening *o =
+	    (struct opening *)((char *)work - offsetof(struct opening, work));
 	struct server *s = o->all->ws->server;
 
 	(void)status;
@@ -283,13 +289,13 @@ static enum rc
 parse_query(struct opening *o, struct err *e)
 {
 	struct request rq = {.body = NULL}; /* for its params */
-	enum rc rc = query_parse(o->asked.query, o->asked.query_n, &rq.params,
-	    e);
+	enum rc rc =
+	    query_parse(o->asked.query, o->asked.query_n, &rq.params, e);
 
 	if (rc != RC_OK || params_get(&rq.params, "channel").p == NULL)
 		return rc;
-	return reading_parse(&o->rd, o->all->ws->server, &rq, READING_NOW,
-	    false, e);
+	return reading_parse(
+	    &o->rd, o->all->ws->server, &rq, READING_NOW, false, e);
 }
 
 /* False: it was refused. */
@@ -298,10 +304,11 @@ is_welcome(struct opening *o)
 {
 	bool is_cross;
 
-	if (server_allows_origin(o->all->ws->server, o->asked.origin,
-	    o->asked.host, &is_cross))
+	if (server_allows_origin(
+	        o->all->ws->server, o->asked.origin, o->asked.host, &is_cross))
 		return true;
-	refuse(o, 403, "Pages of another origin may not connect here. The "
+	refuse(o, 403,
+	    "Pages of another origin may not connect here. The "
 	    "operator can allow theirs with the option allow-origin.");
 	return false;
 }
@@ -312,7 +319,8 @@ open_bayeux(struct opening *o)
 	if (!is_welcome(o))
 		return;
 	o->is_bayeux = true;
-	o->asked.has_deflate = false; /* events are small, and their bytes shared */
+	o->asked.has_deflate = false; /* events are small, and
+	                                 their bytes shared */
 	if (claim(o))
 		hand_over(o);
 	else
@@ -333,8 +341,8 @@ open_subscribed(struct opening *o)
 		return;
 	}
 	if (!claim(o)) {
-		atomic_fetch_add_explicit(&s->count.degraded, 1,
-		    memory_order_relaxed);
+		atomic_fetch_add_explicit(
+		    &s->count.degraded, 1, memory_order_relaxed);
 		turn_away(o);
 		return;
 	}
@@ -358,7 +366,7 @@ on_request(struct opening *o)
 	o->due_ms = NEVER;
 	atomic_fetch_add_explicit(&s->count.requests, 1, memory_order_relaxed);
 	if (wsopen_parse(&o->asked, o->head.p, o->head_bytes,
-	    s->options->ws_deflate == OPTIONS_ON, &e) != RC_OK) {
+	        s->options->ws_deflate == OPTIONS_ON, &e) != RC_OK) {
 		refuse(o, o->asked.status, e.text);
 	} else if (echo != NULL && slice_is(o->asked.path, slice_of(echo))) {
 		o->is_echo = true;
@@ -371,7 +379,8 @@ on_request(struct opening *o)
 	} else if (has_segment(o->asked.path, SLICE("/bayeux"))) {
 		open_bayeux(o);
 	} else {
-		refuse(o, 404, "There is no WebSocket at this path. It is at "
+		refuse(o, 404,
+		    "There is no WebSocket at this path. It is at "
 		    "/ws below the base URL, such as /comet/ws.");
 	}
 }
@@ -397,7 +406,8 @@ on_bytes(uv_poll_t *poll, int status, int events)
 	}
 	o->head_bytes = wsopen_head_bytes(buf_slice(&o->head), seen);
 	if (o->head_bytes > most || (o->head_bytes == 0 && o->head.n > most))
-		refuse(o, 431, "The request's head is too long (option "
+		refuse(o, 431,
+		    "The request's head is too long (option "
 		    "head-bytes). Shorten the query or the cookies.");
 	else if (o->head_bytes > 0)
 		on_request(o);

@@ -16,7 +16,7 @@ struct openings {
 	struct ws *ws;
 	struct opening *list;
 	size_t count;
-	void (*fewer)(struct openings *all);    /* called after one has ended */
+	void (*fewer)(struct openings *all); /* called after one has ended */
 };
 
 /* A connection was accepted.  Takes fd, which doesn't block. */

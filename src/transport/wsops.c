@@ -7,11 +7,11 @@
 
 /* A subscription whose beginning is looked up on the thread pool. */
 struct ws_lookup {
-	uv_work_t work;         /* first: what libuv gives back */
+	uv_work_t work; /* first: what libuv gives back */
 	struct ws_connection *connection;
 	struct reading rd;
 	struct reading_page page;
-	struct slice pattern, ref;      /* behind the struct */
+	struct slice pattern, ref; /* behind the struct */
 	enum rc rc;
 	struct err err;
 	bool is_done;
@@ -35,8 +35,8 @@ wsops_free(struct ws_connection *c)
 }
 
 static void
-say_error(struct ws_connection *c, struct slice ref, enum rc rc,
-    const char *detail)
+say_error(
+    struct ws_connection *c, struct slice ref, enum rc rc, const char *detail)
 {
 	struct buf b;
 
@@ -82,8 +82,8 @@ look_up(uv_work_t *work)
 {
 	struct ws_lookup *l = (struct ws_lookup *)work;
 
-	l->rc = reading_start(&l->rd, l->connection->ws->server, &l->page,
-	    &l->err);
+	l->rc =
+	    reading_start(&l->rd, l->connection->ws->server, &l->page, &l->err);
 }
 
 void
@@ -140,8 +140,9 @@ start_lookup(struct ws_connection *c, const struct wsop *op, struct err *e)
 		return rc;
 	}
 	l->connection = c;
-	l->rd.from = op->from == WSOP_LAST ? READING_LAST :
-	    op->from == WSOP_NOW ? READING_NOW : READING_CURSOR;
+	l->rd.from = op->from == WSOP_LAST ? READING_LAST
+	    : op->from == WSOP_NOW         ? READING_NOW
+	                                   : READING_CURSOR;
 	l->rd.cursor = op->since;
 	l->rd.last = op->last < LIMIT_MAX ? op->last : LIMIT_MAX;
 	memcpy(l->text, op->channel.p, op->channel.n);
@@ -174,10 +175,12 @@ do_subscribe(struct ws_connection *c, const struct wsop *op, struct err *e)
 			return RC_OK;
 		}
 	} else if (hub_subscriptions(c->reader) >= most) {
-		return err_set(e, RC_BAD, "This connection has %lu "
+		return err_set(e, RC_BAD,
+		    "This connection has %lu "
 		    "subscriptions, and more are not allowed (option "
 		    "ws-subscriptions). Use a pattern such as chat/*, or "
-		    "another connection.", (unsigned long)most);
+		    "another connection.",
+		    (unsigned long)most);
 	}
 	return start_lookup(c, op, e);
 }
@@ -186,7 +189,8 @@ static enum rc
 do_publish(struct ws_connection *c, const struct wsop *op, struct err *e)
 {
 	if (c->ws->server->options->ws_publish == OPTIONS_OFF)
-		return err_set(e, RC_DENIED, "Messages are not taken over "
+		return err_set(e, RC_DENIED,
+		    "Messages are not taken over "
 		    "WebSockets here (option ws-publish). POST them.");
 	return wspublish_add(c, op, e);
 }

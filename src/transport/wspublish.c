@@ -9,14 +9,14 @@
 #define BATCH_BYTES ((size_t)256 * 1024)
 
 struct ws_batch {
-	struct append append;   /* first: what the writer gives back */
+	struct append append; /* first: what the writer gives back */
 	struct task task;
 	struct ws_connection *connection;
 	struct server *server;
 	struct message message[BATCH_MESSAGES];
 	struct appended result[BATCH_MESSAGES];
 	struct slice ref[BATCH_MESSAGES];
-	char *text[BATCH_MESSAGES];     /* what the slices point into */
+	char *text[BATCH_MESSAGES]; /* what the slices point into */
 	size_t n;
 	struct buf answer;
 };
@@ -61,14 +61,16 @@ wspublish_add(struct ws_connection *c, const struct wsop *op, struct err *e)
 	enum rc rc;
 
 	if (!ratelimit_take(s->ratelimit, slice_of(c->client), 1))
-		return err_set(e, RC_RATE, "Too many messages from this "
+		return err_set(e, RC_RATE,
+		    "Too many messages from this "
 		    "address: at most %llu a second (option publish-rate).",
 		    (unsigned long long)s->options->publish_rate);
 	if (c->batch == NULL) {
 		if ((b = malloc(sizeof *b)) == NULL)
-			return err_set(e, RC_NOMEM, "no memory for the message");
-		b->append = (struct append){.message = b->message,
-		    .result = b->result};
+			return err_set(
+			    e, RC_NOMEM, "no memory for the message");
+		b->append =
+		    (struct append){.message = b->message, .result = b->result};
 		b->connection = c;
 		b->server = s;
 		b->n = 0;
@@ -89,15 +91,16 @@ wspublish_add(struct ws_connection *c, const struct wsop *op, struct err *e)
 static void
 on_answered(struct server *s, struct task *t)
 {
-	struct ws_batch *b = (struct ws_batch *)((char *)t -
-	    offsetof(struct ws_batch, task));
+	struct ws_batch *b =
+	    (struct ws_batch *)((char *)t - offsetof(struct ws_batch, task));
 	struct ws_connection *c = b->connection;
 
 	atomic_fetch_sub(&s->publishing, 1);
 	c->publishing -= (uint32_t)b->n;
 	if (c->reader != NULL && b->answer.rc == RC_OK)
 		hub_say(c->reader, buf_slice(&b->answer));
-	else if (c->reader != NULL) /* stored, but there is no memory to say it */
+	else if (c->reader != NULL) /* stored, but there is
+	                               no memory to say it */
 		ws_leave(c, WS_INTERNAL_ERROR, "out of memory");
 	batch_free(b);
 	ws_proceed(c);
@@ -126,8 +129,8 @@ on_done(struct append *a, enum rc rc, const char *why)
 	struct ws_batch *b = (struct ws_batch *)a;
 
 	if (rc == RC_OK)
-		atomic_fetch_add_explicit(&b->server->count.published, a->n,
-		    memory_order_relaxed);
+		atomic_fetch_add_explicit(
+		    &b->server->count.published, a->n, memory_order_relaxed);
 	add_answers(b, rc, why);
 	b->task.run = on_answered;
 	server_post(b->server, &b->task);

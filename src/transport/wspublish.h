@@ -8,9 +8,10 @@
 #include "transport/ws.h"
 #include "wire/wsop.h"
 
-/* Adds op (its bytes are copied) to c's batch.  RC_NOMEM, RC_RATE: not added. */
-enum rc wspublish_add(struct ws_connection *c, const struct wsop *op,
-    struct err *e) MUST_CHECK;
+/* Adds op (its bytes are copied) to c's batch.  RC_NOMEM,
+   RC_RATE: not added. */
+enum rc wspublish_add(
+    struct ws_connection *c, const struct wsop *op, struct err *e) MUST_CHECK;
 
 /* Hands c's batch to the writer; answers come through hub_say. */
 void wspublish_flush(struct ws_connection *c);

@@ -50,8 +50,8 @@ enum bayeux_kind {
 	BAYEUX_SUBSCRIBE,
 	BAYEUX_UNSUBSCRIBE,
 	BAYEUX_DISCONNECT,
-	BAYEUX_UNKNOWN_META,    /* has an error */
-	BAYEUX_SERVICE          /* "/service/...": answered to the sender alone */
+	BAYEUX_UNKNOWN_META, /* has an error */
+	BAYEUX_SERVICE       /* "/service/...": answered to the sender alone */
 };
 
 /* Connection types, as bits. */
@@ -64,8 +64,8 @@ enum {
 
 /* Of a message: "402:CLIENTID:Unknown client". */
 struct bayeux_error {
-	unsigned code;          /* 0: none */
-	char text[512];         /* code, args and text; ASCII */
+	unsigned code;  /* 0: none */
+	char text[512]; /* code, args and text; ASCII */
 };
 
 /* Forms the text.  Codes are those that clients know: 300 version, 301
@@ -87,18 +87,18 @@ void bayeux_fail_replay(struct bayeux_error *error, struct slice replay);
 
 /* Where a subscription begins. */
 enum bayeux_from {
-	BAYEUX_NOW,     /* what is new; replay -1 */
-	BAYEUX_ALL,     /* all that is kept; replay -2 */
-	BAYEUX_REPLAY,  /* behind since, or bayeux_fail_replay if it is lost */
-	BAYEUX_CURSOR   /* behind since (ext.cursor), told of a gap */
+	BAYEUX_NOW,    /* what is new; replay -1 */
+	BAYEUX_ALL,    /* all that is kept; replay -2 */
+	BAYEUX_REPLAY, /* behind since, or bayeux_fail_replay if it is lost */
+	BAYEUX_CURSOR  /* behind since (ext.cursor), told of a gap */
 };
 
 struct bayeux_subscription {
-	struct slice written;   /* as it came, with '/' */
-	struct slice pattern;   /* ours, checked */
+	struct slice written; /* as it came, with '/' */
+	struct slice pattern; /* ours, checked */
 	enum bayeux_from from;
 	struct cursor since;
-	struct slice replay;    /* BAYEUX_REPLAY: the number, as it came */
+	struct slice replay; /* BAYEUX_REPLAY: the number, as it came */
 };
 
 /* What timesync sends: milliseconds of the client's clock, the lag and the
@@ -110,7 +110,8 @@ struct bayeux_timesync {
 /* One message of a client.  All slices lie in the text that is read. */
 struct bayeux_message {
 	enum bayeux_kind kind;
-	struct slice channel;   /* as it came; p == NULL: none, or far too long */
+	struct slice channel;   /* as it came; p == NULL:
+	                           none, or far too long */
 	struct slice id;        /* JSON text to be echoed; p == NULL: none */
 	struct slice client_id; /* p == NULL: none */
 	/* What is wrong with it; code 0: nothing.  The other fields are then
@@ -122,17 +123,18 @@ struct bayeux_message {
 	/* subscribe, unsubscribe */
 	struct bayeux_subscription *subscription;
 	size_t subscriptions;
-	bool is_list;           /* they came as an array */
+	bool is_list; /* they came as an array */
 	/* publish: checked as envelope_parse does; service: data alone */
 	struct message publish;
 
-	bool wants_ack;         /* handshake */
-	bool wants_replay;      /* handshake or subscribe: replay ids in events */
-	bool has_ack;           /* connect: everything up to ack has arrived */
-	bool has_timeout;       /* connect: advice.timeout */
+	bool wants_ack;    /* handshake */
+	bool wants_replay; /* handshake or subscribe:
+	                      replay ids in events */
+	bool has_ack;      /* connect: everything up to ack has arrived */
+	bool has_timeout;  /* connect: advice.timeout */
 	bool has_timesync;
 	uint32_t timeout_ms;
-	uint64_t ack;           /* 0: nothing yet */
+	uint64_t ack; /* 0: nothing yet */
 	struct bayeux_timesync timesync;
 };
 
@@ -146,9 +148,9 @@ struct bayeux_limits {
 /* Internal. */
 struct bayeux_reading {
 	const struct bayeux_limits *limits;
-	struct json_members rest;       /* messages of the text that is read */
-	const struct params *fields;    /* NULL: no more texts */
-	size_t field;                   /* the next one to be looked at */
+	struct json_members rest;    /* messages of the text that is read */
+	const struct params *fields; /* NULL: no more texts */
+	size_t field;                /* the next one to be looked at */
 };
 
 /*
@@ -193,32 +195,34 @@ enum bayeux_reconnect {
 struct bayeux_advice {
 	enum bayeux_reconnect reconnect;
 	uint32_t interval_ms, timeout_ms;
-	uint32_t max_interval_ms;       /* 0: not told */
-	bool has_multiple_clients;      /* told when true */
+	uint32_t max_interval_ms;  /* 0: not told */
+	bool has_multiple_clients; /* told when true */
 };
 
 /* The reply to one message: what is p == NULL, 0 or false is left out. */
 struct bayeux_reply {
-	enum bayeux_kind kind;          /* handshake: has version and types */
-	struct slice channel;           /* as the client wrote it */
-	struct slice id;                /* JSON text */
+	enum bayeux_kind kind; /* handshake: has version and types */
+	struct slice channel;  /* as the client wrote it */
+	struct slice id;       /* JSON text */
 	struct slice client_id;
-	const struct bayeux_error *error;       /* NULL: successful */
-	unsigned connection_types;      /* handshake: those that we offer */
+	const struct bayeux_error *error; /* NULL: successful */
+	unsigned connection_types;        /* handshake: those that we offer */
 	const struct bayeux_subscription *subscription;
 	size_t subscriptions;
 	bool is_list;
 	const struct bayeux_advice *advice;
 
-	bool acks, replays;             /* handshake: ext.ack, ext.replay: true */
-	bool has_ack;                   /* connect: ext.ack, a seq */
-	bool is_gap, has_cursor;        /* ext.gap, ext.cursor */
+	bool acks, replays;      /* handshake: ext.ack,
+	                            ext.replay: true */
+	bool has_ack;            /* connect: ext.ack, a seq */
+	bool is_gap, has_cursor; /* ext.gap, ext.cursor */
 	uint64_t ack;
-	struct cursor cursor;           /* with its epoch */
+	struct cursor cursor; /* with its epoch */
 	bool has_timesync;
 	struct bayeux_timesync timesync;
-	int64_t received_ms;            /* Unix time when the message came ... */
-	int64_t waited_ms;              /* ... and how long it was held */
+	int64_t received_ms; /* Unix time when the
+	                        message came ... */
+	int64_t waited_ms;   /* ... and how long it was held */
 };
 
 /* A reply with what is echoed: kind, channel, id, subscriptions, m's error if
@@ -230,18 +234,18 @@ struct bayeux_reply bayeux_reply_to(const struct bayeux_message *m);
  * with it: begin, then next before each, then end.
  */
 struct bayeux_answer {
-	struct slice callback;          /* checked; p == NULL: plain JSON */
-	bool is_first;                  /* internal */
+	struct slice callback; /* checked; p == NULL: plain JSON */
+	bool is_first;         /* internal */
 };
-void bayeux_answer_begin(struct buf *b, struct bayeux_answer *a,
-    struct slice callback);
+void bayeux_answer_begin(
+    struct buf *b, struct bayeux_answer *a, struct slice callback);
 void bayeux_answer_next(struct buf *b, struct bayeux_answer *a);
 void bayeux_answer_end(struct buf *b, const struct bayeux_answer *a);
 
 /* One reply; that to a publish is its acknowledgement.  for_script: within a
    call. */
-void bayeux_add_reply(struct buf *b, const struct bayeux_reply *reply,
-    bool for_script);
+void bayeux_add_reply(
+    struct buf *b, const struct bayeux_reply *reply, bool for_script);
 
 /* False for messages that Bayeux clients must not be given: on a channel
    "meta/..." of ours, which they would take for a reply. */
@@ -253,8 +257,8 @@ bool bayeux_is_event(struct slice channel);
  * with event.replayId (the seq): data's own members stay, and those of its
  * "event" if that is an object; all else becomes {"event":..,"payload":data}.
  */
-void bayeux_add_event(struct buf *b, const struct message *m, bool with_replay,
-    bool for_script);
+void bayeux_add_event(
+    struct buf *b, const struct message *m, bool with_replay, bool for_script);
 
 /* What a service says to the sender of m, with m's id for remote calls. */
 void bayeux_add_result(struct buf *b, const struct bayeux_message *m,

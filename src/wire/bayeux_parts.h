@@ -36,7 +36,7 @@ enum {
 /* JSON texts, to be changed at will; p == NULL: not there. */
 struct bayeux_parts {
 	const struct bayeux_limits *limits;
-	struct bayeux_message *m;       /* what becomes of them */
+	struct bayeux_message *m; /* what becomes of them */
 	struct slice member[PARTS];
 	struct slice ext[EXTS];
 };

@@ -18,9 +18,9 @@
 #define MEMORY_LEVEL 5
 
 /*
- * zlib has no window of 8 bits, but that of 9 does: it refers back by the window's
- * size less 262 bytes at most (its MIN_LOOKAHEAD), here by 250.  The unit tests
- * read such messages with 256 bytes.
+ * zlib has no window of 8 bits, but that of 9 does: it refers back by the
+ * window's size less 262 bytes at most (its MIN_LOOKAHEAD), here by 250.  The
+ * unit tests read such messages with 256 bytes.
  */
 #define ZLIB_WINDOW_BITS_MIN 9
 

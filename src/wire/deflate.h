@@ -18,8 +18,8 @@ struct deflater;
 struct inflater;
 
 /* window_bits 8..15.  RC_NOMEM. */
-enum rc deflater_new(struct deflater **out, uint8_t window_bits,
-    struct err *e) MUST_CHECK;
+enum rc deflater_new(
+    struct deflater **out, uint8_t window_bits, struct err *e) MUST_CHECK;
 void deflater_free(struct deflater *d);
 
 /* Appends text (below 4 GiB) compressed, without the last 00 00 ff ff (7.2.1).

@@ -76,8 +76,8 @@ begin_object(struct buf *b, const struct encode *how)
 	if (how->form != FORM_SCRIPT)
 		return;
 	ADD(b, "<script>");
-	buf_add_slice(b, how->callback.p != NULL ? how->callback :
-	    SLICE(DEFAULT_CALLBACK));
+	buf_add_slice(b,
+	    how->callback.p != NULL ? how->callback : SLICE(DEFAULT_CALLBACK));
 	buf_add_char(b, '(');
 }
 
@@ -238,8 +238,8 @@ encode_ending(struct buf *b, const struct encode *how, uint32_t retry_ms)
 }
 
 void
-encode_poll_begin(struct buf *b, struct poll_answer *a, struct slice callback,
-    bool is_gap)
+encode_poll_begin(
+    struct buf *b, struct poll_answer *a, struct slice callback, bool is_gap)
 {
 	*a = (struct poll_answer){.is_first = true, .callback = callback};
 	if (callback.p != NULL) {
@@ -255,8 +255,8 @@ encode_poll_begin(struct buf *b, struct poll_answer *a, struct slice callback,
 }
 
 void
-encode_poll_message(struct buf *b, struct poll_answer *a,
-    const struct message *m)
+encode_poll_message(
+    struct buf *b, struct poll_answer *a, const struct message *m)
 {
 	if (!a->is_first)
 		buf_add_char(b, ',');
@@ -315,8 +315,8 @@ callback_check(struct slice name, struct err *e)
 	bool at_start = true;
 
 	if (name.n > CALLBACK_MAX_BYTES)
-		return err_set(e, RC_BAD, "callback is over %d bytes",
-		    CALLBACK_MAX_BYTES);
+		return err_set(
+		    e, RC_BAD, "callback is over %d bytes", CALLBACK_MAX_BYTES);
 	for (size_t i = 0; i < name.n; i++) {
 		char c = name.p[i];
 

@@ -227,8 +227,8 @@ read_label(struct reading *r, struct slice value, const char *name,
 }
 
 void
-envelope_note(struct envelope_members *members, struct slice name,
-    struct slice value)
+envelope_note(
+    struct envelope_members *members, struct slice name, struct slice value)
 {
 	if (slice_is(name, SLICE("channel")))
 		members->channel = value;
@@ -272,8 +272,8 @@ envelope_read_members(const struct envelope_members *members,
 }
 
 enum rc
-envelope_check(struct message *m, const struct envelope_limits *limits,
-    struct err *e)
+envelope_check(
+    struct message *m, const struct envelope_limits *limits, struct err *e)
 {
 	struct envelope_source none = {.query = NULL};
 	struct reading r = {.from = &none, .limits = limits};

@@ -12,23 +12,25 @@
 #include <stdint.h>
 
 struct envelope_limits {
-	size_t message_bytes;   /* of one message's data */
-	size_t messages;        /* in one request */
+	size_t message_bytes; /* of one message's data */
+	size_t messages;      /* in one request */
 };
 
 /* What came in, beside the body. */
 struct envelope_source {
-	struct slice content_type;      /* p == NULL: none */
-	struct slice path_channel;      /* decoded; p == NULL: none in the path */
-	const struct params *query;     /* channel, event, id may stand there */
+	struct slice content_type;  /* p == NULL: none */
+	struct slice path_channel;  /* decoded; p == NULL:
+	                               none in the path */
+	const struct params *query; /* channel, event, id may stand there */
 };
 
 struct envelope {
-	struct message *message;        /* n; freed by envelope_fini */
+	struct message *message; /* n; freed by envelope_fini */
 	size_t n;
-	size_t bytes;                   /* of all data, names, events, ids together */
-	bool is_array;                  /* so is the answer (array, NDJSON) */
-	struct slice redirect;          /* p == NULL: none; unchecked */
+	size_t bytes;          /* of all data, names,
+	                          events, ids together */
+	bool is_array;         /* so is the answer (array, NDJSON) */
+	struct slice redirect; /* p == NULL: none; unchecked */
 };
 
 /*
@@ -58,8 +60,8 @@ struct envelope_members {
 };
 
 /* Keeps value if name (unescaped) is one of them. */
-void envelope_note(struct envelope_members *members, struct slice name,
-    struct slice value);
+void envelope_note(
+    struct envelope_members *members, struct slice name, struct slice value);
 
 /* The message of them, checked as envelope_parse does; borrows their text. */
 enum rc envelope_read_members(const struct envelope_members *members,

@@ -40,7 +40,7 @@ fcgi_gate_reset(struct fcgi_gate *g)
 static bool
 take_head(struct fcgi_record *r, const unsigned char **p, size_t *n)
 {
-	while (r->head_n < FCGI_HEAD_BYTES && *n > 0) {
+	while (r->head_n<FCGI_HEAD_BYTES && * n> 0) {
 		r->head[r->head_n++] = *(*p)++;
 		--*n;
 	}
@@ -70,7 +70,8 @@ check_record(struct fcgi_gate *g, struct err *e)
 		return err_set(e, RC_BAD, "FastCGI: management record");
 	if (g->stage == FCGI_AT_BEGIN) {
 		if (type != BEGIN_REQUEST || r->content_left != 8)
-			return err_set(e, RC_BAD, "FastCGI: record of type %d "
+			return err_set(e, RC_BAD,
+			    "FastCGI: record of type %d "
 			    "and %u bytes where a request begins",
 			    type, r->content_left);
 		g->id = record_id(r);
@@ -82,8 +83,8 @@ check_record(struct fcgi_gate *g, struct err *e)
 		return err_set(e, RC_GONE, "FastCGI: aborted");
 	if (type == (g->stage == FCGI_AT_PARAMS ? PARAMS : STDIN))
 		return RC_OK;
-	return err_set(e, RC_BAD, "FastCGI: record of type %d out of place",
-	    type);
+	return err_set(
+	    e, RC_BAD, "FastCGI: record of type %d out of place", type);
 }
 
 static enum rc
@@ -112,8 +113,8 @@ keep(struct buf *b, bool *is_over, const void *p, size_t n, struct err *e)
 }
 
 static enum rc
-take_content(struct fcgi_gate *g, const unsigned char *p, size_t n,
-    struct err *e)
+take_content(
+    struct fcgi_gate *g, const unsigned char *p, size_t n, struct err *e)
 {
 	switch (g->stage) {
 	case FCGI_AT_BEGIN:
@@ -218,8 +219,10 @@ fcgi_params_check(struct slice s, struct err *e)
 	while (s.n > 0) {
 		if (!pair_length(&s, &name) || !pair_length(&s, &value) ||
 		    name > s.n || value > s.n - name)
-			return err_set(e, RC_BAD, "FastCGI: a parameter's "
-			    "length near byte %zu lies", all - s.n);
+			return err_set(e, RC_BAD,
+			    "FastCGI: a parameter's "
+			    "length near byte %zu lies",
+			    all - s.n);
 		s = slice_after(s, name + value);
 	}
 	return RC_OK;
@@ -258,7 +261,8 @@ fcgi_is_aborted(const void *p, size_t n)
 }
 
 static void
-record_head(unsigned char head[FCGI_HEAD_BYTES], int type, uint16_t id, size_t n)
+record_head(
+    unsigned char head[FCGI_HEAD_BYTES], int type, uint16_t id, size_t n)
 {
 	head[0] = VERSION_1;
 	head[1] = (unsigned char)type;
@@ -294,7 +298,7 @@ fcgi_add_stdout(struct buf *b, uint16_t id, const void *bytes, size_t n)
 void
 fcgi_add_end(struct buf *b, uint16_t id)
 {
-	static const char complete[8];  /* appStatus 0, FCGI_REQUEST_COMPLETE */
+	static const char complete[8]; /* appStatus 0, FCGI_REQUEST_COMPLETE */
 
 	add_record(b, STDOUT, id, NULL, 0);
 	add_record(b, END_REQUEST, id, complete, sizeof complete);

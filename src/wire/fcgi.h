@@ -1,8 +1,9 @@
 /*
  * FastCGI 1.0 records.  The gate reads one request's records from arbitrary
  * bytes and lets through only what is well formed and within bounds, so that
- * libfcgi (which aborts, or worse, on some malformed records) never sees anything else.
- * The framer writes FCGI_STDOUT and FCGI_END_REQUEST.  Pure; called by transport.
+ * libfcgi (which aborts, or worse, on some malformed records) never sees
+ * anything else.  The framer writes FCGI_STDOUT and FCGI_END_REQUEST.  Pure;
+ * called by transport.
  */
 #ifndef COMETLOG_WIRE_FCGI_H
 #define COMETLOG_WIRE_FCGI_H
@@ -24,26 +25,29 @@ struct fcgi_record {
 };
 
 enum fcgi_stage {
-	FCGI_AT_BEGIN,          /* nothing but FCGI_BEGIN_REQUEST may come */
+	FCGI_AT_BEGIN, /* nothing but FCGI_BEGIN_REQUEST may come */
 	FCGI_AT_PARAMS,
 	FCGI_AT_STDIN,
-	FCGI_AT_END,            /* the request is whole */
+	FCGI_AT_END, /* the request is whole */
 };
 
 struct fcgi_gate {
 	struct fcgi_record record;
 	enum fcgi_stage stage;
 	uint16_t id;
-	bool is_keep;           /* FCGI_KEEP_CONN: the server wants the connection back */
-	bool is_params_over, is_body_over;      /* more came than the bounds; dropped */
+	bool is_keep;                      /* FCGI_KEEP_CONN: the server wants
+	                                      the connection back */
+	bool is_params_over, is_body_over; /* more came than the
+	                                      bounds; dropped */
 	unsigned char begin[8];
 	uint8_t begin_n;
-	struct buf params;      /* name-value pairs as they came */
+	struct buf params; /* name-value pairs as they came */
 	struct buf body;
 };
 
 /* Bounds in bytes.  Allocates nothing yet. */
-void fcgi_gate_init(struct fcgi_gate *g, size_t params_bytes, size_t body_bytes);
+void fcgi_gate_init(
+    struct fcgi_gate *g, size_t params_bytes, size_t body_bytes);
 void fcgi_gate_fini(struct fcgi_gate *g);
 
 /* For the next request on the same connection: forgets all but the bounds. */
@@ -51,9 +55,9 @@ void fcgi_gate_reset(struct fcgi_gate *g);
 
 /*
  * Takes n bytes; *used tells how many belong to this request (all, unless it
- * became whole before).  RC_OK: look at g->stage.  RC_BAD: not FastCGI, or what this
- * program doesn't speak (another role, multiplexing, management records): close.
- * RC_GONE: the server aborted the request.  RC_NOMEM.
+ * became whole before).  RC_OK: look at g->stage.  RC_BAD: not FastCGI, or what
+ * this program doesn't speak (another role, multiplexing, management records):
+ * close.  RC_GONE: the server aborted the request.  RC_NOMEM.
  */
 enum rc fcgi_gate_feed(struct fcgi_gate *g, const void *p, size_t n,
     size_t *used, struct err *e) MUST_CHECK;

@@ -32,8 +32,8 @@ void html_end(struct buf *b);
 /* A page of messages in three steps: begin, then html_poll_message for each,
    oldest first, end. */
 struct html_poll {
-	bool is_empty;          /* internal */
-	uint32_t refresh_s;     /* internal */
+	bool is_empty;      /* internal */
+	uint32_t refresh_s; /* internal */
 };
 
 /* title: what is read, such as the channel.  is_gap: says that older messages
@@ -43,8 +43,8 @@ void html_poll_begin(struct buf *b, struct html_poll *p, struct slice title,
 
 /* A list item with id "m<seq>": the time (UTC, HH:MM; none outside the years
    1970 to 9999), channel, event if any, and data as text with its lines. */
-void html_poll_message(struct buf *b, struct html_poll *p,
-    const struct message *m);
+void html_poll_message(
+    struct buf *b, struct html_poll *p, const struct message *m);
 
 /* Ends at the anchor "newest".  newer: the link to the messages after these, as
    text; p == NULL: these are all. */

@@ -215,8 +215,8 @@ enum rc
 http_redirect_check(struct slice target, struct err *e)
 {
 	if (target.n > REDIRECT_MAX_BYTES)
-		return err_set(e, RC_BAD, "redirect is over %d bytes",
-		    REDIRECT_MAX_BYTES);
+		return err_set(
+		    e, RC_BAD, "redirect is over %d bytes", REDIRECT_MAX_BYTES);
 	if (target.n == 0 || slice_starts(target, SLICE("//")) ||
 	    has_scheme(target))
 		return err_set(e, RC_BAD,

@@ -24,14 +24,14 @@ enum rc json_compact(char *text, size_t *n, struct err *e) MUST_CHECK;
 
 /* Iterates over the members of a compact object (checked by json_compact). */
 struct json_members {
-	struct slice rest;      /* the caller's: json_members_of(text) */
+	struct slice rest; /* the caller's: json_members_of(text) */
 };
 struct json_members json_members_of(struct slice compact_object);
 
 /* The next member: its name as a JSON string (with quotes, escapes untouched)
    and its value as JSON text.  False at the end. */
-bool json_next_member(struct json_members *m, struct slice *name,
-    struct slice *value);
+bool json_next_member(
+    struct json_members *m, struct slice *name, struct slice *value);
 
 /* Likewise the elements of a compact array. */
 bool json_next_element(struct json_members *m, struct slice *value);

@@ -15,8 +15,8 @@ struct slice multipart_param(struct slice header_value, const char *name);
 
 /* The boundary parameter of a Content-Type value, quoted or not, copied into
    out (NUL-terminated).  RC_BAD if there is none or it is over 70 bytes. */
-enum rc multipart_boundary(struct slice content_type, char out[71],
-    struct err *e) MUST_CHECK;
+enum rc multipart_boundary(
+    struct slice content_type, char out[71], struct err *e) MUST_CHECK;
 
 /* Splits body; names and values point into it (names are unescaped in place:
    browsers write %22, %0D and %0A in them, older ones a backslash).

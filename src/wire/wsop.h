@@ -17,10 +17,10 @@ enum wsop_from { WSOP_NOW, WSOP_CURSOR, WSOP_LAST };
 
 struct wsop {
 	enum wsop_kind kind;
-	struct slice ref;       /* JSON text to be echoed; p == NULL: none */
-	struct slice channel;   /* subscribe, unsubscribe: the pattern,
-	                           checked and trimmed */
-	enum wsop_from from;    /* subscribe; since wins over last */
+	struct slice ref;     /* JSON text to be echoed; p == NULL: none */
+	struct slice channel; /* subscribe, unsubscribe: the pattern,
+	                         checked and trimmed */
+	enum wsop_from from;  /* subscribe; since wins over last */
 	struct cursor since;
 	uint32_t last;
 	struct message message; /* publish: checked as envelope_parse does */
@@ -53,8 +53,8 @@ void wsop_add_error(struct buf *b, struct slice ref, enum rc rc,
 void wsop_add_pong(struct buf *b, struct slice ref);
 /* {"op":"gap","gap":true[,"channel":"..."],"cursor":"..."}; channel.p == NULL:
    of all */
-void wsop_add_gap(struct buf *b, struct slice channel, uint64_t seq,
-    uint32_t epoch);
+void wsop_add_gap(
+    struct buf *b, struct slice channel, uint64_t seq, uint32_t epoch);
 /* {"op":"heartbeat","cursor":"..."} */
 void wsop_add_heartbeat(struct buf *b, uint64_t seq, uint32_t epoch);
 /* {"op":"message","seq":...} in a text frame; d != NULL: deflated, if that is

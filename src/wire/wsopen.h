@@ -13,20 +13,21 @@
 
 /* What a client asked for.  Slices point into the head. */
 struct wsopen {
-	struct slice path;      /* percent-decoded: "/comet/ws" */
-	char *query;            /* raw, for query_parse; query_n bytes */
+	struct slice path; /* percent-decoded: "/comet/ws" */
+	char *query;       /* raw, for query_parse; query_n bytes */
 	size_t query_n;
-	struct slice host;      /* that of an absolute target wins over Host */
-	struct slice origin;    /* p == NULL: none */
-	struct slice client;    /* the last address of X-Forwarded-For;
-	                           p == NULL: none */
-	struct slice cookie;    /* of the last field of that name; p == NULL: none */
-	struct slice key;       /* Sec-WebSocket-Key */
-	bool has_deflate;       /* permessage-deflate was agreed on */
-	uint8_t window_bits;    /* server_max_window_bits agreed on: 8..15 */
-	bool is_window_asked;   /* the answer must repeat it */
-	int status;             /* of the answer when wsopen_parse failed: 400,
-	                           405, 426, 505 */
+	struct slice host;    /* that of an absolute target wins over Host */
+	struct slice origin;  /* p == NULL: none */
+	struct slice client;  /* the last address of X-Forwarded-For;
+	                         p == NULL: none */
+	struct slice cookie;  /* of the last field of that
+	                         name; p == NULL: none */
+	struct slice key;     /* Sec-WebSocket-Key */
+	bool has_deflate;     /* permessage-deflate was agreed on */
+	uint8_t window_bits;  /* server_max_window_bits agreed on: 8..15 */
+	bool is_window_asked; /* the answer must repeat it */
+	int status;           /* of the answer when wsopen_parse failed: 400,
+	                         405, 426, 505 */
 };
 
 /* Length of the request's head with its blank line; 0: not all there yet.
@@ -41,8 +42,8 @@ size_t wsopen_head_bytes(struct slice bytes, size_t from);
  * that isn't 16 bytes in base64, control characters, no Host, obsolete line
  * folding, a repeated Host, Origin, Key or Version, a malformed list of
  * extensions (RFC 6455, 9.1), a body.  Of the offers of permessage-deflate the
- * first is taken whose parameters are known, not repeated and not bad (RFC 7692, 5.1,
- * 7.1).  can_deflate false: none is taken.
+ * first is taken whose parameters are known, not repeated and not bad (RFC
+ * 7692, 5.1, 7.1).  can_deflate false: none is taken.
  */
 enum rc wsopen_parse(struct wsopen *o, char *head, size_t n, bool can_deflate,
     struct err *e) MUST_CHECK;
@@ -55,8 +56,8 @@ void wsopen_add_accept(struct buf *b, const struct wsopen *o);
 /* Appends a whole HTTP answer that refuses: Content-Type problem+json,
    Connection: close, Sec-WebSocket-Version and Upgrade with 426, Allow with
    405, Retry-After unless retry_s is 0 (jittered by the caller). */
-void wsopen_add_refusal(struct buf *b, int status, struct slice detail,
-    uint32_t retry_s);
+void wsopen_add_refusal(
+    struct buf *b, int status, struct slice detail, uint32_t retry_s);
 
 /* ---- pieces of header fields, for wsextension.c ---- */
 

@@ -18,10 +18,10 @@ struct wsread;
 
 /* What all connections of a kind share. */
 struct wsread_rules {
-	size_t message_bytes;           /* of one message, inflated, at least 1;
-	                                   more: 1009 */
-	struct inflater *inflater;      /* shared; of the calling thread; NULL
-	                                   where has_deflate is never true */
+	size_t message_bytes;      /* of one message, inflated, at least 1;
+	                              more: 1009 */
+	struct inflater *inflater; /* shared; of the calling thread; NULL
+	                              where has_deflate is never true */
 	/* A whole message (text: checked UTF-8); is_binary says which.  data is
 	   the callee's to change, borrowed for the call.  After it returned
 	   false it isn't called any more: wsread_bytes returns WSREAD_DROPPED.
@@ -31,10 +31,10 @@ struct wsread_rules {
 
 enum wsread_result {
 	WSREAD_OPEN,
-	WSREAD_CLOSED,          /* a Close was appended to out: it answers the
-	                           peer's, or tells its fault (1002, 1007, 1009,
-	                           1011): send it, read no more */
-	WSREAD_DROPPED,         /* message() returned false */
+	WSREAD_CLOSED,  /* a Close was appended to out: it answers the
+	                   peer's, or tells its fault (1002, 1007, 1009,
+	                   1011): send it, read no more */
+	WSREAD_DROPPED, /* message() returned false */
 };
 
 /*

@@ -124,7 +124,7 @@ fixture_start(struct fixture *f)
 
 /* An append that can be waited for. */
 struct waiting {
-	struct append a;        /* first, so that done finds the rest */
+	struct append a; /* first, so that done finds the rest */
 	sem_t is_done;
 	enum rc rc;
 	char why[256];
@@ -144,8 +144,9 @@ static inline enum rc
 waiting_begin(struct log_writer *w, struct waiting *a, const struct message *m,
     struct appended *result, size_t n)
 {
-	*a = (struct waiting){.a = {.message = m, .result = result, .n = n,
-	                          .done = waiting_done}};
+	*a = (struct waiting){
+	    .a = {
+	        .message = m, .result = result, .n = n, .done = waiting_done}};
 	for (size_t i = 0; i < n; i++)
 		a->a.bytes += m[i].data.n + m[i].channel.n + m[i].id.n;
 	sem_init(&a->is_done, 0, 0);
@@ -193,9 +194,9 @@ struct collected {
 	size_t n;
 	uint64_t seq[COLLECT_MAX];
 	char channel[COLLECT_MAX][24], data[COLLECT_MAX][24];
-	char event[64], id[64];         /* of the latest message */
+	char event[64], id[64]; /* of the latest message */
 	bool has_event, has_id, is_json;
-	size_t stop_at;                 /* ends the page there; 0: never */
+	size_t stop_at; /* ends the page there; 0: never */
 };
 
 static inline void
@@ -238,8 +239,10 @@ static inline struct log_page
 fixture_page(struct fixture *f, const struct pattern_set *what, uint64_t after,
     uint32_t max, struct collected *c)
 {
-	struct log_query q = {.what = what, .after = after,
-	    .max_messages = max, .max_bytes = SIZE_MAX};
+	struct log_query q = {.what = what,
+	    .after = after,
+	    .max_messages = max,
+	    .max_bytes = SIZE_MAX};
 	struct log_page page;
 
 	c->n = 0;

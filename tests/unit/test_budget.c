@@ -29,7 +29,8 @@ begin(uint32_t requests, uint32_t reserve, uint32_t client)
 	close(fd);
 	unlink(path);
 	o = (struct options){.site_requests = requests,
-	    .site_reserve = reserve, .client_held = client};
+	    .site_reserve = reserve,
+	    .client_held = client};
 }
 
 static struct budget *
@@ -213,8 +214,8 @@ all_processes_learn_of_a_refusal(void)
 	CU_ASSERT_TRUE(budget_is_short(b));
 	budget_free(b);
 	fd = open(path, O_WRONLY);
-	CU_ASSERT_EQUAL(pwrite(fd, &past_ms, sizeof past_ms, 0),
-	    (ssize_t)sizeof past_ms);
+	CU_ASSERT_EQUAL(
+	    pwrite(fd, &past_ms, sizeof past_ms, 0), (ssize_t)sizeof past_ms);
 	close(fd);
 	b = open_one();
 	CU_ASSERT_FALSE(budget_is_short(b));
@@ -266,12 +267,12 @@ want_of_memory_is_told(void)
 
 CU_TestInfo test_budget[] = {
     {"without_limits_everybody_has_a_place",
-	without_limits_everybody_has_a_place},
+        without_limits_everybody_has_a_place},
     {"processes_share_the_places", processes_share_the_places},
     {"a_reserve_as_large_as_all_leaves_none",
-	a_reserve_as_large_as_all_leaves_none},
+        a_reserve_as_large_as_all_leaves_none},
     {"killed_process_gives_its_places_back",
-	killed_process_gives_its_places_back},
+        killed_process_gives_its_places_back},
     {"one_address_has_its_share_only", one_address_has_its_share_only},
     {"dead_place_counts_for_nobody", dead_place_counts_for_nobody},
     {"all_processes_learn_of_a_refusal", all_processes_learn_of_a_refusal},

@@ -233,9 +233,9 @@ set_without_memory_is_empty(void)
 	pattern_set_fini(&set);
 }
 
-#define T(name)                                                                \
-	{                                                                      \
-#name, name                                                    \
+#define T(name) \
+	{ \
+#name, name \
 	}
 
 CU_TestInfo test_channel[] = {T(one_leading_slash_is_dropped),

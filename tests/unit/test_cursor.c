@@ -101,9 +101,9 @@ cursor_is_appended(void)
 	buf_fini(&b);
 }
 
-#define T(name)                                                                \
-	{                                                                      \
-#name, name                                                    \
+#define T(name) \
+	{ \
+#name, name \
 	}
 
 CU_TestInfo test_cursor[] = {T(both_forms_are_read),

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <zlib.h>
 
-#define WORDS                                                                  \
-	"{\"seq\":124,\"channel\":\"chat/room1\",\"data\":\"the same words,"   \
+#define WORDS \
+	"{\"seq\":124,\"channel\":\"chat/room1\",\"data\":\"the same words," \
 	" the same words, the same words\"}"
 
 /* Inflates payload into at most limit bytes and compares. */
@@ -103,8 +103,8 @@ what_is_deflated_is_read_again(void)
 static bool
 fits_window(struct slice payload, int bits, struct slice want)
 {
-	z_stream z = {.next_in = (Bytef *)payload.p,
-	    .avail_in = (uInt)payload.n};
+	z_stream z = {
+	    .next_in = (Bytef *)payload.p, .avail_in = (uInt)payload.n};
 	bool is_same = inflateInit2(&z, -bits) == Z_OK;
 	char got;
 
@@ -134,8 +134,7 @@ references_stay_within_the_window_that_was_agreed_on(void)
 			/* a larger one is used, where it is allowed */
 			if (bits > 8 && period > 256u << (bits - 8) / 2 &&
 			    period < (1u << bits) - 262)
-				CU_ASSERT(
-				    !fits_window(buf_slice(&b), 8, all));
+				CU_ASSERT(!fits_window(buf_slice(&b), 8, all));
 			buf_fini(&b);
 		}
 }
@@ -194,7 +193,8 @@ every_truncation_is_refused(void)
 	deflate_text(&b, 15, SLICE(WORDS));
 	for (size_t n = 0; n < b.n; n++)
 		CU_ASSERT_EQUAL(
-		    reads_into((struct slice){b.p, n}, 1000, SLICE("")), RC_BAD);
+		    reads_into((struct slice){b.p, n}, 1000, SLICE("")),
+		    RC_BAD);
 	buf_fini(&b);
 	CU_ASSERT_EQUAL(
 	    reads_into(SLICE("\0\5\0\xfa\xffHello"), 99, SLICE("")), RC_BAD);

@@ -13,8 +13,9 @@ static const struct encode forms[] = {
     [FORM_SSE] = {.form = FORM_SSE, .epoch = EPOCH},
     [FORM_SSE_JSON] = {.form = FORM_SSE_JSON, .epoch = EPOCH},
     [FORM_NDJSON] = {.form = FORM_NDJSON, .epoch = EPOCH},
-    [FORM_SCRIPT] = {.form = FORM_SCRIPT, .epoch = EPOCH,
-	.callback = {"parent.comet", 12}},
+    [FORM_SCRIPT] = {.form = FORM_SCRIPT,
+        .epoch = EPOCH,
+        .callback = {"parent.comet", 12}},
     [FORM_WS] = {.form = FORM_WS, .epoch = EPOCH},
     [FORM_WS_DEFLATE] = {.form = FORM_WS_DEFLATE, .epoch = EPOCH},
     [FORM_BAYEUX] = {.form = FORM_BAYEUX, .epoch = EPOCH},
@@ -67,14 +68,14 @@ sse_record_has_the_cursor_the_event_and_the_data(void)
 	m.id = SLICE("order-77");
 	CU_ASSERT(writes(FORM_SSE, m, "id: 124.9f3a1c22\ndata: hello\n\n"));
 	m.event = SLICE("greet");
-	CU_ASSERT(writes(FORM_SSE, m,
-	    "id: 124.9f3a1c22\nevent: greet\ndata: hello\n\n"));
+	CU_ASSERT(writes(
+	    FORM_SSE, m, "id: 124.9f3a1c22\nevent: greet\ndata: hello\n\n"));
 	m.event = SLICE("");
 	CU_ASSERT(writes(FORM_SSE, m, "id: 124.9f3a1c22\ndata: hello\n\n"));
 	m.data = SLICE("{\"a\":[1,2]}");
 	m.is_json = true;
-	CU_ASSERT(writes(FORM_SSE, m,
-	    "id: 124.9f3a1c22\ndata: {\"a\":[1,2]}\n\n"));
+	CU_ASSERT(
+	    writes(FORM_SSE, m, "id: 124.9f3a1c22\ndata: {\"a\":[1,2]}\n\n"));
 }
 
 static void
@@ -127,8 +128,8 @@ sse_lone_cr_cannot_forge_a_field(void)
 	static const char *const hostile[] = {
 	    "a\rid: 999.00000000\revent: forged\r\rdata: other\r\r",
 	    "a\nid: 999.00000000\nevent: forged\n\ndata: other\n\n",
-	    "a\r\nid: 999.00000000\r\n\r\ndata: other\r\n\r\n",
-	    "\rretry: 1\r", "\n\r\n\rid\r", ":\r:\r", "\r", "\n", "\r\n"};
+	    "a\r\nid: 999.00000000\r\n\r\ndata: other\r\n\r\n", "\rretry: 1\r",
+	    "\n\r\n\rid\r", ":\r:\r", "\r", "\n", "\r\n"};
 
 	for (size_t i = 0; i < sizeof hostile / sizeof hostile[0]; i++) {
 		struct message m = a_message(slice_of(hostile[i]));
@@ -243,7 +244,7 @@ script_form_cannot_be_left(void)
 	for (int is_json = 0; is_json < 2; is_json++) {
 		m.is_json = is_json != 0;
 		m.data = is_json ? SLICE("{\"</script>\":\"<!--\xe2\x80\xa9\"}")
-				 : m.data;
+		                 : m.data;
 		buf_init(&b, 0);
 		encode_message(&b, &forms[FORM_SCRIPT], &m);
 		got = buf_slice(&b);
@@ -282,8 +283,9 @@ opening_tells_the_cursor(void)
 static void
 script_page_opens_with_padding_and_closes(void)
 {
-	struct slice got, call = SLICE("<script>parent.comet({\"heartbeat\":"
-				       "\"7.9f3a1c22\"})</script>\n");
+	struct slice got,
+	    call = SLICE("<script>parent.comet({\"heartbeat\":"
+	                 "\"7.9f3a1c22\"})</script>\n");
 	struct buf b;
 
 	buf_init(&b, 0);
@@ -303,15 +305,15 @@ heartbeat_tells_the_cursor_in_each_form(void)
 {
 	static const char *const texts[FORMS] = {
 	    [FORM_SSE] = "id: 7.9f3a1c22\nevent: heartbeat\n"
-			 "data: 7.9f3a1c22\n\n",
+	                 "data: 7.9f3a1c22\n\n",
 	    [FORM_SSE_JSON] = "id: 7.9f3a1c22\nevent: heartbeat\n"
-			      "data: 7.9f3a1c22\n\n",
+	                      "data: 7.9f3a1c22\n\n",
 	    [FORM_NDJSON] = "{\"heartbeat\":\"7.9f3a1c22\"}\n",
 	    [FORM_SCRIPT] = "<script>parent.comet({\"heartbeat\":"
-			    "\"7.9f3a1c22\"})</script>\n",
+	                    "\"7.9f3a1c22\"})</script>\n",
 	    [FORM_WS] = "\x81({\"op\":\"heartbeat\",\"cursor\":\"7.9f3a1c22\"}",
 	    [FORM_WS_DEFLATE] =
-		"\x81({\"op\":\"heartbeat\",\"cursor\":\"7.9f3a1c22\"}",
+	        "\x81({\"op\":\"heartbeat\",\"cursor\":\"7.9f3a1c22\"}",
 	    [FORM_BAYEUX] = "",
 	    [FORM_BAYEUX_REPLAY] = "",
 	    [FORM_OBJECT] = "{\"heartbeat\":\"7.9f3a1c22\"}",
@@ -338,16 +340,17 @@ gap_tells_where_delivery_goes_on(void)
 {
 	static const char *const texts[FORMS] = {
 	    [FORM_SSE] = "id: 7.9f3a1c22\nevent: gap\n"
-			 "data: {\"gap\":true,\"cursor\":\"7.9f3a1c22\"}\n\n",
+	                 "data: {\"gap\":true,\"cursor\":\"7.9f3a1c22\"}\n\n",
 	    [FORM_SSE_JSON] =
-		"id: 7.9f3a1c22\nevent: gap\n"
-		"data: {\"gap\":true,\"cursor\":\"7.9f3a1c22\"}\n\n",
+	        "id: 7.9f3a1c22\nevent: gap\n"
+	        "data: {\"gap\":true,\"cursor\":\"7.9f3a1c22\"}\n\n",
 	    [FORM_NDJSON] = "{\"gap\":true,\"cursor\":\"7.9f3a1c22\"}\n",
 	    [FORM_SCRIPT] = "<script>parent.comet({\"gap\":true,"
-			    "\"cursor\":\"7.9f3a1c22\"})</script>\n",
-	    [FORM_WS] = "\x81-{\"op\":\"gap\",\"gap\":true,\"cursor\":\"7.9f3a1c22\"}",
+	                    "\"cursor\":\"7.9f3a1c22\"})</script>\n",
+	    [FORM_WS] =
+	        "\x81-{\"op\":\"gap\",\"gap\":true,\"cursor\":\"7.9f3a1c22\"}",
 	    [FORM_WS_DEFLATE] =
-		"\x81-{\"op\":\"gap\",\"gap\":true,\"cursor\":\"7.9f3a1c22\"}",
+	        "\x81-{\"op\":\"gap\",\"gap\":true,\"cursor\":\"7.9f3a1c22\"}",
 	    [FORM_BAYEUX] = "",
 	    [FORM_BAYEUX_REPLAY] = "",
 	    [FORM_OBJECT] = "{\"gap\":true,\"cursor\":\"7.9f3a1c22\"}",
@@ -439,8 +442,7 @@ callback_is_a_dotted_name(void)
 		CU_ASSERT_EQUAL(callback_check(slice_of(good[i]), &e), RC_OK);
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
 		CU_ASSERT_EQUAL(callback_check(slice_of(bad[i]), &e), RC_BAD);
-	CU_ASSERT_EQUAL(
-	    callback_check((struct slice){"a\0b", 3}, &e), RC_BAD);
+	CU_ASSERT_EQUAL(callback_check((struct slice){"a\0b", 3}, &e), RC_BAD);
 	memset(name, 'a', sizeof name);
 	CU_ASSERT_EQUAL(callback_check((struct slice){name, 128}, &e), RC_OK);
 	CU_ASSERT_EQUAL(callback_check((struct slice){name, 129}, &e), RC_BAD);
@@ -547,13 +549,17 @@ each_form_has_its_content_type(void)
 	    form_content_type(FORM_OBJECT), "application/json");
 }
 
-#define T(name) {#name, name}
+#define T(name) \
+	{ \
+#name, name \
+	}
 
 static void
 websocket_frame_has_the_message_with_its_op(void)
 {
 	CU_ASSERT(writes(FORM_WS, a_message(SLICE("hello")),
-	    "\x81" "U{\"op\":\"message\",\"seq\":124,\"channel\":"
+	    "\x81"
+	    "U{\"op\":\"message\",\"seq\":124,\"channel\":"
 	    "\"chat/room1\",\"time\":1795324528684,\"data\":\"hello\"}"));
 }
 
@@ -564,40 +570,29 @@ websocket_opening_says_the_cursor_then_the_gap(void)
 
 	buf_init(&b, 0);
 	encode_opening(&b, &forms[FORM_WS], 7, 2100, true);
-	CU_ASSERT(holds(buf_slice(&b),
-	    "{\"op\":\"ok\",\"cursor\":\"7.9f3a1c22\"}\x81"));
+	CU_ASSERT(holds(
+	    buf_slice(&b), "{\"op\":\"ok\",\"cursor\":\"7.9f3a1c22\"}\x81"));
 	CU_ASSERT(holds(buf_slice(&b), "{\"op\":\"gap\","));
 	CU_ASSERT(!holds(buf_slice(&b), "heartbeat"));
 	buf_fini(&b);
 }
 
-CU_TestInfo test_encode[] = {
-    {"websocket_frame_has_the_message_with_its_op",
-	websocket_frame_has_the_message_with_its_op},
+CU_TestInfo test_encode[] = {{"websocket_frame_has_the_message_with_its_op",
+                                 websocket_frame_has_the_message_with_its_op},
     {"websocket_opening_says_the_cursor_then_the_gap",
-	websocket_opening_says_the_cursor_then_the_gap},
+        websocket_opening_says_the_cursor_then_the_gap},
     T(sse_record_has_the_cursor_the_event_and_the_data),
-    T(sse_every_line_end_begins_a_data_line),
-    T(sse_json_form_holds_the_object),
-    T(sse_lone_cr_cannot_forge_a_field),
-    T(sse_every_short_text_comes_back),
+    T(sse_every_line_end_begins_a_data_line), T(sse_json_form_holds_the_object),
+    T(sse_lone_cr_cannot_forge_a_field), T(sse_every_short_text_comes_back),
     T(sse_empty_data_is_dispatched),
     T(sse_line_end_in_an_event_name_is_a_space),
-    T(object_has_the_members_in_order),
-    T(object_holds_the_extremes),
-    T(ndjson_is_one_line),
-    T(script_form_cannot_be_left),
-    T(opening_tells_the_cursor),
-    T(script_page_opens_with_padding_and_closes),
+    T(object_has_the_members_in_order), T(object_holds_the_extremes),
+    T(ndjson_is_one_line), T(script_form_cannot_be_left),
+    T(opening_tells_the_cursor), T(script_page_opens_with_padding_and_closes),
     T(heartbeat_tells_the_cursor_in_each_form),
-    T(gap_tells_where_delivery_goes_on),
-    T(bayeux_event_is_a_frame_of_its_own),
-    T(ending_delays_the_return_where_it_can),
-    T(poll_answer_is_one_json_object),
-    T(poll_answer_calls_back),
-    T(callback_is_a_dotted_name),
-    T(the_same_message_gives_the_same_bytes),
-    T(a_bound_holds_at_every_length),
+    T(gap_tells_where_delivery_goes_on), T(bayeux_event_is_a_frame_of_its_own),
+    T(ending_delays_the_return_where_it_can), T(poll_answer_is_one_json_object),
+    T(poll_answer_calls_back), T(callback_is_a_dotted_name),
+    T(the_same_message_gives_the_same_bytes), T(a_bound_holds_at_every_length),
     T(a_message_fits_a_bound_of_its_own_length),
-    T(each_form_has_its_content_type),
-    CU_TEST_INFO_NULL};
+    T(each_form_has_its_content_type), CU_TEST_INFO_NULL};

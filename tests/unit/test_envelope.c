@@ -465,9 +465,9 @@ message_that_came_in_another_way_is_checked_alike(void)
 	CU_ASSERT_EQUAL(envelope_check(&m, &limits, NULL), RC_BAD);
 }
 
-#define T(name)                                                                \
-	{                                                                      \
-#name, name                                                    \
+#define T(name) \
+	{ \
+#name, name \
 	}
 
 CU_TestInfo test_envelope[] = {T(form_fields_make_a_message),

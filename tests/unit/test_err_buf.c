@@ -40,7 +40,8 @@ strangers_are_not_told_where_things_lie(void)
 {
 	static const char *const pairs[][2] = {
 	    {"/srv/x/cometlog.db: no room (13)", "cometlog.db: no room (13)"},
-	    {"can't open \"/home/a/b.db\" (/home/a)", "can't open \"b.db\" (a)"},
+	    {"can't open \"/home/a/b.db\" (/home/a)",
+	        "can't open \"b.db\" (a)"},
 	    {"socket /run/a/b.sock, in use", "socket b.sock, in use"},
 	    {"read/write failed; 1/2", "read/write failed; 1/2"},
 	    {"/", ""},
@@ -252,9 +253,9 @@ want_of_memory_sticks_and_keeps_what_was_there(void)
 	buf_fini(&b);
 }
 
-#define T(name)                                                                \
-	{                                                                      \
-#name, name                                                    \
+#define T(name) \
+	{ \
+#name, name \
 	}
 
 CU_TestInfo test_err_buf[] = {T(text_is_formed_where_it_failed),

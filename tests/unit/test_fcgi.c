@@ -716,33 +716,24 @@ replay_passes_the_gate_again(void)
 	buf_fini(&b);
 }
 
-#define T(name) {#name, name}
+#define T(name) \
+	{ \
+#name, name \
+	}
 
-CU_TestInfo test_fcgi[] = {
-    T(request_passes_whole),
-    T(request_passes_byte_by_byte),
-    T(request_passes_in_any_two_pieces),
-    T(truncated_request_is_unfinished),
-    T(bytes_behind_the_request_are_left),
-    T(request_may_be_empty),
-    T(record_may_be_as_long_as_can_be),
-    T(keep_flag_is_the_lowest_bit),
-    T(other_versions_are_refused),
-    T(management_records_are_refused),
-    T(nothing_but_a_request_may_begin),
-    T(beginning_has_eight_bytes),
-    T(other_roles_are_refused),
-    T(multiplexed_requests_are_refused),
-    T(records_out_of_place_are_refused),
-    T(abort_ends_a_request),
-    T(more_than_the_bounds_is_dropped_and_told),
-    T(reset_forgets_all_but_the_bounds),
-    T(lack_of_memory_is_told),
+CU_TestInfo test_fcgi[] = {T(request_passes_whole),
+    T(request_passes_byte_by_byte), T(request_passes_in_any_two_pieces),
+    T(truncated_request_is_unfinished), T(bytes_behind_the_request_are_left),
+    T(request_may_be_empty), T(record_may_be_as_long_as_can_be),
+    T(keep_flag_is_the_lowest_bit), T(other_versions_are_refused),
+    T(management_records_are_refused), T(nothing_but_a_request_may_begin),
+    T(beginning_has_eight_bytes), T(other_roles_are_refused),
+    T(multiplexed_requests_are_refused), T(records_out_of_place_are_refused),
+    T(abort_ends_a_request), T(more_than_the_bounds_is_dropped_and_told),
+    T(reset_forgets_all_but_the_bounds), T(lack_of_memory_is_told),
     T(pairs_with_lengths_that_fit_pass),
-    T(pairs_cut_anywhere_inside_are_refused),
-    T(lying_lengths_are_refused),
+    T(pairs_cut_anywhere_inside_are_refused), T(lying_lengths_are_refused),
     T(abort_is_found_in_any_two_pieces),
     T(long_output_is_framed_in_full_records),
     T(end_is_an_empty_record_and_the_requests_end),
-    T(replay_passes_the_gate_again),
-    CU_TEST_INFO_NULL};
+    T(replay_passes_the_gate_again), CU_TEST_INFO_NULL};

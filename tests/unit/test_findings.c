@@ -11,18 +11,31 @@ static struct survey
 good_place(void)
 {
 	struct survey s = {
-	    .path = "/comet", .status = 200, .server = "lighttpd/1.4.69",
-	    .protocol = "HTTP/2", .is_reached = true, .ping_ms = 3,
-	    .facts = {.version = "0.1.0", .gateway = "fastcgi",
-	        .software = "lighttpd/1.4.69", .journal = "wal",
-	        .file_system = "xfs", .is_fit_for_wal = true,
-	        .has_locks = true, .has_tip = true,
-	        .free_bytes = UINT64_C(5000000000), .longpoll_max_ms = 55000,
+	    .path = "/comet",
+	    .status = 200,
+	    .server = "lighttpd/1.4.69",
+	    .protocol = "HTTP/2",
+	    .is_reached = true,
+	    .ping_ms = 3,
+	    .facts = {.version = "0.1.0",
+	        .gateway = "fastcgi",
+	        .software = "lighttpd/1.4.69",
+	        .journal = "wal",
+	        .file_system = "xfs",
+	        .is_fit_for_wal = true,
+	        .has_locks = true,
+	        .has_tip = true,
+	        .free_bytes = UINT64_C(5000000000),
+	        .longpoll_max_ms = 55000,
 	        .max_hold_ms = 270000},
 	    .stream = {{1024, 5, 1505, 200}, {4096, 5, 1505, 200},
 	        {65536, 9, 1509, 200}},
-	    .page = {4096, 5, 1505, 200}, .held = 64, .tip_status = 200,
-	    .tip_again = 304, .has_tip_cursor = true, .has_websocket = true,
+	    .page = {4096, 5, 1505, 200},
+	    .held = 64,
+	    .tip_status = 200,
+	    .tip_again = 304,
+	    .has_tip_cursor = true,
+	    .has_websocket = true,
 	    .silent = {true, 45, 45000, true},
 	    .life = {true, 330, 330000, true},
 	};
@@ -99,8 +112,8 @@ unreached_is_told_by_its_status(void)
 	size_t i;
 
 	for (i = 0; i < sizeof given / sizeof given[0]; i++) {
-		s = (struct survey){.status = given[i].status,
-		    .server = "lighttpd"};
+		s = (struct survey){
+		    .status = given[i].status, .server = "lighttpd"};
 		snprintf(s.path, sizeof s.path, "%s", given[i].path);
 		snprintf(s.type, sizeof s.type, "%s", given[i].type);
 		snprintf(s.sample, sizeof s.sample, "%s", given[i].sample);
@@ -170,11 +183,11 @@ limits_are_told_with_room_below_them(void)
 	expect(&s, "life", FINDINGS_GOOD, NULL);
 	s.held = 7;
 	s.has_wait = true;
-	expect(&s, "held", FINDINGS_CHANGE,
-	    "site-requests = 8\nsite-reserve = 4");
+	expect(
+	    &s, "held", FINDINGS_CHANGE, "site-requests = 8\nsite-reserve = 4");
 	s.held = 0;
-	expect(&s, "held", FINDINGS_CHANGE,
-	    "site-requests = 2\nsite-reserve = 1");
+	expect(
+	    &s, "held", FINDINGS_CHANGE, "site-requests = 2\nsite-reserve = 1");
 	s.has_wait = false;
 	s.held_status = 508;
 	expect(&s, "held", FINDINGS_CHANGE, "site-requests");
@@ -247,10 +260,12 @@ want_of_memory_is_no_half_text(void)
 static void
 facts_are_read_and_nonsense_is_none(void)
 {
-	char text[] = "{\"version\":\"0.1.0\",\"time\":5,\"gateway\":\"cgi\","
+	char text[] =
+	    "{\"version\":\"0.1.0\",\"time\":5,\"gateway\":\"cgi\","
 	    "\"server\":{\"software\":\"a\\\"b\"},\"log\":{\"journal\":\"wal\","
 	    "\"file_system\":\"xfs\",\"locks\":true,\"wal\":false,"
-	    "\"in_web_root\":true,\"free_bytes\":7},\"tip\":{\"configured\":true},"
+	    "\"in_web_root\":true,\"free_bytes\":7},\"tip\":{\"configured\":"
+	    "true},"
 	    "\"limits\":{\"max_hold_ms\":9,\"longpoll_max_ms\":8}}";
 	static const char *const nonsense[] = {"", "[]", "{", "null", "{}",
 	    "{\"gateway\":\"cgi\"}", "{\"gateway\":7,\"log\":{}}", "\"x\""};
@@ -292,11 +307,15 @@ secrets_are_told_from_pages_that_say_no(void)
 
 	for (i = 0; i < sizeof given / sizeof given[0]; i++)
 		CU_ASSERT_EQUAL(survey_is_secret(given[i].path, given[i].status,
-		    given[i].type, given[i].sample, strlen(given[i].sample)),
+		                    given[i].type, given[i].sample,
+		                    strlen(given[i].sample)),
 		    given[i].is_secret);
 }
 
-#define T(f) {#f, f}
+#define T(f) \
+	{ \
+#f, f \
+	}
 CU_TestInfo test_findings[] = {
     T(findings_of_a_good_place_are_good),
     T(unreached_is_told_by_its_status),

@@ -99,8 +99,8 @@ log_that_lies_inside_stays_there(void)
 
 	begin();
 	make("u/public_html/live/data");
-	snprintf(path, sizeof path, "%s/u/public_html/live/data/cometlog.db",
-	    top);
+	snprintf(
+	    path, sizeof path, "%s/u/public_html/live/data/cometlog.db", top);
 	f = fopen(path, "w");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
 	fclose(f);
@@ -180,12 +180,12 @@ CU_TestInfo test_folder[] = {
     {"two_copies_have_two_logs", two_copies_have_two_logs},
     {"log_that_lies_inside_stays_there", log_that_lies_inside_stays_there},
     {"unknown_layout_keeps_a_denied_folder_beside_the_program",
-	unknown_layout_keeps_a_denied_folder_beside_the_program},
+        unknown_layout_keeps_a_denied_folder_beside_the_program},
     {"name_that_only_looks_like_a_web_root_is_none",
-	name_that_only_looks_like_a_web_root_is_none},
+        name_that_only_looks_like_a_web_root_is_none},
     {"folder_that_cannot_be_made_is_told", folder_that_cannot_be_made_is_told},
     {"file_is_found_only_where_it_is", file_is_found_only_where_it_is},
     {"without_a_file_beside_the_program_there_is_no_config",
-	without_a_file_beside_the_program_there_is_no_config},
+        without_a_file_beside_the_program_there_is_no_config},
     CU_TEST_INFO_NULL,
 };

@@ -70,10 +70,17 @@ what_was_stored_comes_as_the_log_has_it(void)
 	    {.seq = 7}, {.seq = 3, .is_duplicate = true}, {.seq = 8}};
 	struct message last = {.channel = SLICE("c")};
 	struct appended last_result = {.seq = 9};
-	struct append second = {.message = &last, .result = &last_result,
-	    .n = 1, .epoch = 5, .time_ms = 1000};
-	struct append first = {.next = &second, .message = m,
-	    .result = result, .n = 3, .epoch = 5, .time_ms = 1000};
+	struct append second = {.message = &last,
+	    .result = &last_result,
+	    .n = 1,
+	    .epoch = 5,
+	    .time_ms = 1000};
+	struct append first = {.next = &second,
+	    .message = m,
+	    .result = result,
+	    .n = 3,
+	    .epoch = 5,
+	    .time_ms = 1000};
 	struct handed *list, *c;
 	struct bench b;
 	bool is_whole;

@@ -46,8 +46,8 @@ page_is_english_readable_on_a_phone_and_without_script(void)
 
 	buf_init(&b, 0);
 	add_page(&b, 0, &m, 1);
-	CU_ASSERT(slice_starts(buf_slice(&b),
-	    SLICE("<!DOCTYPE html>\n<html lang=\"en\">\n")));
+	CU_ASSERT(slice_starts(
+	    buf_slice(&b), SLICE("<!DOCTYPE html>\n<html lang=\"en\">\n")));
 	CU_ASSERT(holds(&b, "<meta charset=\"utf-8\">"));
 	CU_ASSERT(holds(&b, "<meta name=\"viewport\""));
 	CU_ASSERT(holds(&b, "<title>chat/**</title>"));
@@ -65,8 +65,7 @@ page_loads_itself_again_only_if_asked(void)
 
 	buf_init(&b, 0);
 	add_page(&b, 15, NULL, 0);
-	CU_ASSERT(
-	    holds(&b, "<meta http-equiv=\"refresh\" content=\"15\">\n"));
+	CU_ASSERT(holds(&b, "<meta http-equiv=\"refresh\" content=\"15\">\n"));
 	CU_ASSERT(holds(&b, "again every 15 seconds."));
 	buf_fini(&b);
 }
@@ -78,8 +77,8 @@ page_without_messages_says_so(void)
 
 	buf_init(&b, 0);
 	add_page(&b, 0, NULL, 0);
-	CU_ASSERT(holds(
-	    &b, "<p id=\"newest\" class=\"note\">No messages yet.</p>"));
+	CU_ASSERT(
+	    holds(&b, "<p id=\"newest\" class=\"note\">No messages yet.</p>"));
 	CU_ASSERT(!holds(&b, "<ol"));
 	buf_fini(&b);
 }
@@ -117,7 +116,7 @@ newest_message_is_the_last(void)
 	add_page(&b, 0, m, 2);
 	old = memmem(b.p, b.n, "id=\"m7\"", 7);
 	new = memmem(b.p, b.n, "id=\"m9\"", 7);
-	CU_ASSERT(old != NULL && new != NULL && old < new);
+	CU_ASSERT(old != NULL && new != NULL &&old < new);
 	CU_ASSERT(ends(&b,
 	    "new</div>\n</li>\n</ol>\n<p id=\"newest\" class=\"note\">"
 	    "Times are UTC.</p>\n</main>\n</body>\n</html>\n"));
@@ -220,16 +219,15 @@ page_stays_within_a_bound(void)
 	buf_fini(&whole);
 }
 
-#define T(name) {#name, name}
+#define T(name) \
+	{ \
+#name, name \
+	}
 
 CU_TestInfo test_html[] = {
     T(page_is_english_readable_on_a_phone_and_without_script),
-    T(page_loads_itself_again_only_if_asked),
-    T(page_without_messages_says_so),
-    T(message_is_escaped_and_keeps_its_lines),
-    T(newest_message_is_the_last),
-    T(time_out_of_range_is_left_out),
-    T(gap_and_newer_messages_are_told),
-    T(status_rows_are_grouped_and_escaped),
-    T(page_stays_within_a_bound),
+    T(page_loads_itself_again_only_if_asked), T(page_without_messages_says_so),
+    T(message_is_escaped_and_keeps_its_lines), T(newest_message_is_the_last),
+    T(time_out_of_range_is_left_out), T(gap_and_newer_messages_are_told),
+    T(status_rows_are_grouped_and_escaped), T(page_stays_within_a_bound),
     CU_TEST_INFO_NULL};

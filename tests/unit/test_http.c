@@ -35,7 +35,8 @@ static void
 media_type_ignores_case_and_parameters(void)
 {
 	static const char *const same[] = {"text/plain", "Text/PLAIN",
-	    " text/plain ", "text/plain;charset=utf-8", "text/plain ; a=\"b;c\""};
+	    " text/plain ", "text/plain;charset=utf-8",
+	    "text/plain ; a=\"b;c\""};
 	static const char *const other[] = {"", ";", "text/plainer",
 	    "text/plai", "text/html;text/plain", "text/ plain"};
 
@@ -94,14 +95,14 @@ etag_is_compared_weakly(void)
 	    "\"x\" W/a \"a,1\"", "\"A,1\"", "\"-gzip\""};
 
 	for (size_t i = 0; i < COUNT(match); i++) {
-		CU_ASSERT(http_etag_matches(
-		    slice_of(match[i]), SLICE("W/\"a,1\"")));
+		CU_ASSERT(
+		    http_etag_matches(slice_of(match[i]), SLICE("W/\"a,1\"")));
 		CU_ASSERT(
 		    http_etag_matches(slice_of(match[i]), SLICE("\"a,1\"")));
 	}
 	for (size_t i = 0; i < COUNT(other); i++)
-		CU_ASSERT(!http_etag_matches(
-		    slice_of(other[i]), SLICE("W/\"a,1\"")));
+		CU_ASSERT(
+		    !http_etag_matches(slice_of(other[i]), SLICE("W/\"a,1\"")));
 	CU_ASSERT(
 	    !http_etag_matches((struct slice){NULL, 0}, SLICE("W/\"a,1\"")));
 	CU_ASSERT(!http_etag_matches(SLICE("\"a\""), SLICE("")));
@@ -117,10 +118,11 @@ redirect_stays_on_this_site(void)
 	    "a%3Ab"};
 	static const char *const bad[] = {"", "//other.example", "///", ":",
 	    "a:b", ":80/a", "..:", "http:", "http:a", "http:/other.example",
-	    "HTTPS://other.example", "data:text/html,x", "1:", "@a:80", "\xc3\xa9:",
-	    "/\\other.example", "\\/other.example", "http://other.example/",
-	    "/a\\b", "/a b", " /a", "/a\r\nSet-Cookie: x=1", "/a\n", "/\t/x",
-	    "/\x7f", "/\xff", "/\xc2\x85", "/\xc3", "javascript:alert(1)"};
+	    "HTTPS://other.example", "data:text/html,x", "1:", "@a:80",
+	    "\xc3\xa9:", "/\\other.example", "\\/other.example",
+	    "http://other.example/", "/a\\b", "/a b", " /a",
+	    "/a\r\nSet-Cookie: x=1", "/a\n", "/\t/x", "/\x7f", "/\xff",
+	    "/\xc2\x85", "/\xc3", "javascript:alert(1)"};
 	char longest[2001];
 	struct err e;
 
@@ -151,8 +153,7 @@ location_is_a_uri(void)
 	http_add_location(&b, SLICE("/Az09-._~?a=b&c[]=@!$'()*+,;:#/"));
 	CU_ASSERT(took(&b, "/Az09-._~?a=b&c[]=@!$'()*+,;:#/"));
 	http_add_location(&b, SLICE("/\xc3\xa9 \"<>\\^`{|}\x7f\r\n"));
-	CU_ASSERT(took(
-	    &b, "/%C3%A9%20%22%3C%3E%5C%5E%60%7B%7C%7D%7F%0D%0A"));
+	CU_ASSERT(took(&b, "/%C3%A9%20%22%3C%3E%5C%5E%60%7B%7C%7D%7F%0D%0A"));
 	http_add_location(&b, SLICE("/%20%c3%zz%2"));
 	CU_ASSERT(took(&b, "/%20%c3%25zz%252"));
 	http_add_location(&b, SLICE("/%"));
@@ -224,8 +225,8 @@ head_is_a_cgi_answer(void)
 	    "Status: 201 Created\r\nContent-Type: application/json\r\n"
 	    "Content-Length: 17\r\nVary: Accept\r\n\r\n"));
 	http_add_head(&b, 200, "text/event-stream", "", HTTP_UNKNOWN);
-	CU_ASSERT(took(&b,
-	    "Status: 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"));
+	CU_ASSERT(took(
+	    &b, "Status: 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"));
 	http_add_head(&b, 304, NULL, "", HTTP_UNKNOWN);
 	CU_ASSERT(took(&b, "Status: 304 Not Modified\r\n\r\n"));
 	http_add_head(&b, 204, NULL, "", 0);
@@ -302,18 +303,15 @@ every_truncation_is_read_within_its_end(void)
 	buf_fini(&b);
 }
 
-#define T(name) {#name, name}
+#define T(name) \
+	{ \
+#name, name \
+	}
 
-CU_TestInfo test_http[] = {
-    T(each_result_has_a_reason_phrase),
-    T(media_type_ignores_case_and_parameters),
-    T(accept_is_weighed),
-    T(etag_is_compared_weakly),
-    T(redirect_stays_on_this_site),
-    T(location_is_a_uri),
-    T(origin_is_compared_with_the_host),
-    T(head_is_a_cgi_answer),
-    T(problem_is_json_whatever_the_detail),
+CU_TestInfo test_http[] = {T(each_result_has_a_reason_phrase),
+    T(media_type_ignores_case_and_parameters), T(accept_is_weighed),
+    T(etag_is_compared_weakly), T(redirect_stays_on_this_site),
+    T(location_is_a_uri), T(origin_is_compared_with_the_host),
+    T(head_is_a_cgi_answer), T(problem_is_json_whatever_the_detail),
     T(html_text_cannot_become_markup),
-    T(every_truncation_is_read_within_its_end),
-    CU_TEST_INFO_NULL};
+    T(every_truncation_is_read_within_its_end), CU_TEST_INFO_NULL};

@@ -28,8 +28,9 @@ add(struct interest *in, const char *pattern, uint64_t after, uint64_t position)
 	struct interest to;
 	struct err e;
 
-	CU_ASSERT_EQUAL(interest_with(&to, in, slice_of(pattern), after,
-	    position, &e), RC_OK);
+	CU_ASSERT_EQUAL(
+	    interest_with(&to, in, slice_of(pattern), after, position, &e),
+	    RC_OK);
 	interest_fini(in);
 	*in = to;
 }
@@ -40,7 +41,8 @@ drop(struct interest *in, const char *pattern)
 	struct interest to;
 	struct err e;
 
-	CU_ASSERT_EQUAL(interest_without(&to, in, slice_of(pattern), &e), RC_OK);
+	CU_ASSERT_EQUAL(
+	    interest_without(&to, in, slice_of(pattern), &e), RC_OK);
 	interest_fini(in);
 	*in = to;
 }
@@ -100,9 +102,9 @@ going_back_twice_keeps_count_of_both(void)
 {
 	struct interest in = {0};
 
-	add(&in, "**", 6, UINT64_MAX);  /* brought 7, 8 */
-	add(&in, "a", 4, 8);            /* back: brings 5, 6 of a */
-	add(&in, "b", 2, 5);            /* back at 5, before 6 came */
+	add(&in, "**", 6, UINT64_MAX); /* brought 7, 8 */
+	add(&in, "a", 4, 8);           /* back: brings 5, 6 of a */
+	add(&in, "b", 2, 5);           /* back at 5, before 6 came */
 	check_wants(&in, "a", 9, "6 9");
 	check_wants(&in, "b", 9, "3 4 5 6 9");
 	check_wants(&in, "c", 9, "9");
@@ -199,23 +201,23 @@ no_memory_leaves_the_interest_as_it_was(void)
 
 CU_TestInfo test_interest[] = {
     {"one_pattern_is_wanted_behind_its_beginning",
-	one_pattern_is_wanted_behind_its_beginning},
+        one_pattern_is_wanted_behind_its_beginning},
     {"going_back_for_one_brings_nothing_of_the_others_again",
-	going_back_for_one_brings_nothing_of_the_others_again},
+        going_back_for_one_brings_nothing_of_the_others_again},
     {"what_a_wildcard_brought_does_not_come_again",
-	what_a_wildcard_brought_does_not_come_again},
+        what_a_wildcard_brought_does_not_come_again},
     {"what_came_before_the_first_subscription_was_not_delivered",
-	what_came_before_the_first_subscription_was_not_delivered},
+        what_came_before_the_first_subscription_was_not_delivered},
     {"going_back_twice_keeps_count_of_both",
-	going_back_twice_keeps_count_of_both},
+        going_back_twice_keeps_count_of_both},
     {"a_later_beginning_waits_for_its_seq",
-	a_later_beginning_waits_for_its_seq},
+        a_later_beginning_waits_for_its_seq},
     {"beginning_anew_replaces_the_pattern",
-	beginning_anew_replaces_the_pattern},
+        beginning_anew_replaces_the_pattern},
     {"without_a_pattern_the_floor_rises", without_a_pattern_the_floor_rises},
     {"another_log_forgets_what_was_delivered",
-	another_log_forgets_what_was_delivered},
+        another_log_forgets_what_was_delivered},
     {"no_memory_leaves_the_interest_as_it_was",
-	no_memory_leaves_the_interest_as_it_was},
+        no_memory_leaves_the_interest_as_it_was},
     CU_TEST_INFO_NULL,
 };

@@ -391,9 +391,9 @@ bounded_buffer_takes_what_fits_exactly(void)
 	buf_fini(&b);
 }
 
-#define T(name)                                                                \
-	{                                                                      \
-#name, name                                                    \
+#define T(name) \
+	{ \
+#name, name \
 	}
 
 CU_TestInfo test_json[] = {T(white_space_between_tokens_goes),

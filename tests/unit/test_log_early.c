@@ -37,8 +37,8 @@ sync_wal(sqlite3_file *file, int flags)
 }
 
 static int
-open_watched(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags,
-    int *out)
+open_watched(
+    sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *out)
 {
 	sqlite3_vfs *real = vfs->pAppData;
 	int code = real->xOpen(real, name, file, flags, out);
@@ -80,8 +80,7 @@ note_committed(void *arg, const struct append *list)
 
 	note('c');
 	/* others see it already */
-	CU_ASSERT_EQUAL(
-	    fixture_int(f, "SELECT max(seq) FROM message"),
+	CU_ASSERT_EQUAL(fixture_int(f, "SELECT max(seq) FROM message"),
 	    (int64_t)list->result[0].seq);
 }
 
@@ -119,11 +118,13 @@ end(struct fixture *f)
 static enum rc
 put(struct fixture *f, const char *data, const char *id)
 {
-	struct message m = {.channel = SLICE("a"), .data = slice_of(data),
+	struct message m = {.channel = SLICE("a"),
+	    .data = slice_of(data),
 	    .id = id == NULL ? (struct slice){0} : slice_of(id)};
 	struct appended result = {0};
-	struct waiting w = {.a = {.message = &m, .result = &result, .n = 1,
-	                        .done = note_append}};
+	struct waiting w = {
+	    .a = {
+	        .message = &m, .result = &result, .n = 1, .done = note_append}};
 	enum rc rc;
 
 	sem_init(&w.is_done, 0, 0);
@@ -197,7 +198,8 @@ static void
 session_is_answered_when_the_disk_has_it(void)
 {
 	struct changing w = {.c = {.kind = LOG_SESSION_NEW,
-	                         .id = SLICE("s"), .done = change_done}};
+	                         .id = SLICE("s"),
+	                         .done = change_done}};
 	struct fixture f;
 
 	start(&f, LOG_FULL);
@@ -348,8 +350,10 @@ numbers_are_skipped_once_in_a_boot(void)
 	}
 	other_boot(&f);
 	fixture_open(&f);
-	CU_ASSERT_EQUAL(fixture_sql(&f,
-	    "INSERT INTO publish(channel, data) VALUES ('a', '3')"), SQLITE_OK);
+	CU_ASSERT_EQUAL(
+	    fixture_sql(
+	        &f, "INSERT INTO publish(channel, data) VALUES ('a', '3')"),
+	    SQLITE_OK);
 	CU_ASSERT_EQUAL(tip_of(&f), 2 + 2 * LOG_SEQS_SKIPPED);
 	fixture_fini(&f);
 }

@@ -77,8 +77,8 @@ fitness_sees_the_web_root_through_links(void)
 	CU_ASSERT_EQUAL_FATAL(symlink(x.folder, link), 0);
 	CU_ASSERT_EQUAL(log_fitness(x.r, slice_of(link), &f, &x.e), RC_OK);
 	CU_ASSERT(f.is_in_web_root);
-	CU_ASSERT_EQUAL(log_fitness(x.r, SLICE("/no/such/folder"), &f, &x.e),
-	    RC_OK);
+	CU_ASSERT_EQUAL(
+	    log_fitness(x.r, SLICE("/no/such/folder"), &f, &x.e), RC_OK);
 	CU_ASSERT_FALSE(f.is_in_web_root);
 	unlink(link);
 	fixture_fini(&x);
@@ -113,7 +113,10 @@ file_systems_have_names(void)
 	CU_ASSERT_STRING_EQUAL(name, "0x9");
 }
 
-#define T(f) {#f, f}
+#define T(f) \
+	{ \
+#f, f \
+	}
 CU_TestInfo test_log_fitness[] = {
     T(fitness_below_is_by_whole_names),
     T(fitness_of_a_usual_place_is_told_and_leaves_nothing),

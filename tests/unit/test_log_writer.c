@@ -708,7 +708,8 @@ wal_begins_anew_while_messages_keep_coming(void)
 	fixture_put(&f, "a", "x");
 	before = fixture_wal_restarts(log_change_path(f.log));
 	/* at 8 MiB or soon after */
-	while (fixture_wal_restarts(log_change_path(f.log)) == before && n++ < 6000)
+	while (fixture_wal_restarts(log_change_path(f.log)) == before &&
+	    n++ < 6000)
 		CU_ASSERT_EQUAL_FATAL(
 		    fixture_append(&f, &m, &result, 1), RC_OK);
 	CU_ASSERT(n < 6000);
@@ -740,13 +741,12 @@ wal_in_use_gets_its_length_beforehand(void)
 	for (n = 0; n < 64; n++)
 		fixture_put(&f, "a", "x");
 	/* piece by piece, also when nothing more is stored */
-	for (int i = 0; i < 30000 &&
-	    size_of_file(log_change_path(f.log)) < length; i++)
+	for (int i = 0;
+	     i < 30000 && size_of_file(log_change_path(f.log)) < length; i++)
 		nanosleep(&pause, NULL);
 	CU_ASSERT_EQUAL(size_of_file(log_change_path(f.log)), length);
 	/* zeros are no messages, to whoever opens it anew */
-	CU_ASSERT_EQUAL(
-	    fixture_int(&f, "SELECT count(*) FROM message"), n + 1);
+	CU_ASSERT_EQUAL(fixture_int(&f, "SELECT count(*) FROM message"), n + 1);
 	CU_ASSERT_EQUAL(fixture_put(&f, "a", "x"), (uint64_t)n + 2);
 	fixture_fini(&f);
 }
@@ -798,7 +798,8 @@ guest_takes_the_limits_of_the_log(void)
 	f.o.is_guest = true;
 	fixture_open(&f);
 	CU_ASSERT_EQUAL(log_message_bytes(f.log), 5000);
-	CU_ASSERT_EQUAL(fixture_int(&f, "SELECT message_bytes FROM meta"), 5000);
+	CU_ASSERT_EQUAL(
+	    fixture_int(&f, "SELECT message_bytes FROM meta"), 5000);
 	CU_ASSERT_EQUAL(fixture_int(&f, "SELECT dedupe_ms FROM meta"), 777000);
 	fixture_fini(&f);
 }
@@ -813,7 +814,8 @@ guest_gives_a_new_log_its_own_limits(void)
 	f.o.is_guest = true;
 	fixture_open(&f);
 	CU_ASSERT_EQUAL(log_message_bytes(f.log), 5000);
-	CU_ASSERT_EQUAL(fixture_int(&f, "SELECT message_bytes FROM meta"), 5000);
+	CU_ASSERT_EQUAL(
+	    fixture_int(&f, "SELECT message_bytes FROM meta"), 5000);
 	fixture_fini(&f);
 }
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 /* One field "a" with the value "1", as a browser sends it. */
-#define FIELD_A                                                                \
+#define FIELD_A \
 	"--XX\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n"
 
 struct parsed {
@@ -123,8 +123,8 @@ form_may_have_no_fields(void)
 static void
 names_are_unescaped_as_browsers_escape_them(void)
 {
-#define NAMED(name)                                                            \
-	SLICE("--XX\r\nContent-Disposition: form-data; name=\"" name           \
+#define NAMED(name) \
+	SLICE("--XX\r\nContent-Disposition: form-data; name=\"" name \
 	      "\"\r\n\r\n1\r\n--XX--")
 	CU_ASSERT(gives(NAMED("a%22b%0D%0ac"), "a\"b\r\nc", SLICE("1")));
 	CU_ASSERT(gives(NAMED("a\\\"b;c"), "a\"b;c", SLICE("1")));
@@ -243,9 +243,9 @@ parameter_is_found_among_others(void)
 	CU_ASSERT_PTR_NULL(multipart_param((struct slice){NULL, 0}, "a").p);
 }
 
-#define T(name)                                                                \
-	{                                                                      \
-#name, name                                                    \
+#define T(name) \
+	{ \
+#name, name \
 	}
 
 CU_TestInfo test_multipart[] = {T(fields_are_split_at_the_boundary),

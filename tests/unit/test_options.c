@@ -17,8 +17,8 @@ begin(void)
 static enum rc
 arg(const char *one)
 {
-	char *argv[] = {(char *)(uintptr_t) "cometlog.fcgi",
-	    (char *)(uintptr_t)one, NULL};
+	char *argv[] = {
+	    (char *)(uintptr_t) "cometlog.fcgi", (char *)(uintptr_t)one, NULL};
 
 	return options_parse_args(&o, 2, argv, &e);
 }
@@ -26,8 +26,8 @@ arg(const char *one)
 static enum rc
 env(const char *one)
 {
-	char *list[] = {(char *)(uintptr_t) "HOME=/", (char *)(uintptr_t)one,
-	    NULL};
+	char *list[] = {
+	    (char *)(uintptr_t) "HOME=/", (char *)(uintptr_t)one, NULL};
 
 	return options_parse_env(&o, list, &e);
 }
@@ -35,7 +35,8 @@ env(const char *one)
 static enum rc
 file(const char *text)
 {
-	return options_parse_text(&o, OPTIONS_FILE, "site.conf", slice_of(text), &e);
+	return options_parse_text(
+	    &o, OPTIONS_FILE, "site.conf", slice_of(text), &e);
 }
 
 /* The call failed with RC_CONFIG and a text that holds all of these. */
@@ -52,9 +53,12 @@ static void
 names_in_a_file_are_meant_from_its_folder(void)
 {
 	begin();
-	CU_ASSERT_EQUAL(options_parse_text(&o, OPTIONS_FILE, "/srv/live/cometlog.conf",
-	    SLICE("log = data/cometlog.db\ntip-file = ../tip\n"
-	    "run-dir = /run/x\nsocket = s.sock\n"), &e), RC_OK);
+	CU_ASSERT_EQUAL(
+	    options_parse_text(&o, OPTIONS_FILE, "/srv/live/cometlog.conf",
+	        SLICE("log = data/cometlog.db\ntip-file = ../tip\n"
+	              "run-dir = /run/x\nsocket = s.sock\n"),
+	        &e),
+	    RC_OK);
 	CU_ASSERT_STRING_EQUAL(o.log, "/srv/live/data/cometlog.db");
 	CU_ASSERT_STRING_EQUAL(o.tip_file, "/srv/live/../tip");
 	CU_ASSERT_STRING_EQUAL(o.run_dir, "/run/x");
@@ -112,8 +116,7 @@ both_forms(void)
 	CU_ASSERT_EQUAL(o.message_bytes, 65536);
 	CU_ASSERT_EQUAL(o.retry_ms, 3000);
 	wrong(options_parse_args(&o, 2, argv, &e),
-	    "command line: --message-bytes",
-	    "lacks its value");
+	    "command line: --message-bytes", "lacks its value");
 	options_fini(&o);
 }
 
@@ -148,18 +151,18 @@ static void
 wrong_values(void)
 {
 	static const char *const bad[] = {"--message-bytes=0",
-	    "--message-bytes=17M", "--message-bytes=-1", "--message-bytes=",
-	    "--message-bytes= ", "--message-bytes=64KB", "--message-bytes=6.4K",
-	    "--message-bytes=0x10", "--message-bytes=K",
-	    "--queue-bytes=18446744073709551616",
-	    "--queue-bytes=17179869185G", "--retry=99", "--retry=60001",
-	    "--retry=2 s", "--retry=2w", "--dedupe-window=1500ms",
-	    "--workers=65", "--workers=+1", "--workers=1K",
-	    "--socket-mode=0800", "--socket-mode=01000", "--socket-mode=rw",
-	    "--diag=loud", "--diag=", "--diag=error,warn", "--diag=Error",
-	    "--log=a\nb", "--socket=localhost:9000", "--socket=127.0.0.1:0",
-	    "--socket=127.0.0.1:65536", "--socket=127.0.0.1:", "--socket=:1",
-	    "--socket=[::1]", "--socket=::1:80:", "--socket=[127.0.0.1]:80",
+	    "--message-bytes=17M", "--message-bytes=-1",
+	    "--message-bytes=", "--message-bytes= ", "--message-bytes=64KB",
+	    "--message-bytes=6.4K", "--message-bytes=0x10", "--message-bytes=K",
+	    "--queue-bytes=18446744073709551616", "--queue-bytes=17179869185G",
+	    "--retry=99", "--retry=60001", "--retry=2 s", "--retry=2w",
+	    "--dedupe-window=1500ms", "--workers=65", "--workers=+1",
+	    "--workers=1K", "--socket-mode=0800", "--socket-mode=01000",
+	    "--socket-mode=rw", "--diag=loud", "--diag=", "--diag=error,warn",
+	    "--diag=Error", "--log=a\nb", "--socket=localhost:9000",
+	    "--socket=127.0.0.1:0", "--socket=127.0.0.1:65536",
+	    "--socket=127.0.0.1:", "--socket=:1", "--socket=[::1]",
+	    "--socket=::1:80:", "--socket=[127.0.0.1]:80",
 	    "--allow-origin=example.org", "--allow-origin=https://a/",
 	    "--allow-origin=https://A", "--allow-origin=https://*.a",
 	    "--allow-origin=https://a,https://b", "--allow-origin=://a"};
@@ -200,8 +203,7 @@ texts_tell_what_is_right(void)
 {
 	begin();
 	wrong(arg("--message-bytes=17M"),
-	    "command line: --message-bytes \"17M\"",
-	    "1 to 16M bytes");
+	    "command line: --message-bytes \"17M\"", "1 to 16M bytes");
 	wrong(env("COMETLOG_RETRY=1"), "environment: COMETLOG_RETRY \"1\"",
 	    "100 to 60000 ms");
 	wrong(file("# x\n\ndiag = loud\n"), "site.conf:3: diag \"loud\"",
@@ -243,14 +245,15 @@ static void
 shipped_file_is_the_weakest(void)
 {
 	static const char shipped[] = "retry = 1s\nmax-held = 7\nfetches = 8\n"
-	    "retain = a age=1h\nretain = b age=1h\n";
+	                              "retain = a age=1h\nretain = b age=1h\n";
 
 	for (int is_read_last = 0; is_read_last < 2; is_read_last++) {
 		begin();
 		if (is_read_last)
 			CU_ASSERT_EQUAL(file("retry=2s\nretain=c\n"), RC_OK);
 		CU_ASSERT_EQUAL(options_parse_text(&o, OPTIONS_SHIPPED,
-		    "defaults.conf", slice_of(shipped), &e), RC_OK);
+		                    "defaults.conf", slice_of(shipped), &e),
+		    RC_OK);
 		if (!is_read_last)
 			CU_ASSERT_EQUAL(file("retry=2s\nretain=c\n"), RC_OK);
 		CU_ASSERT_EQUAL(env("COMETLOG_MAX_HELD=9"), RC_OK);
@@ -262,7 +265,8 @@ shipped_file_is_the_weakest(void)
 		options_fini(&o);
 	}
 	wrong(options_parse_text(&o, OPTIONS_SHIPPED, "defaults.conf",
-	    SLICE("retry = 5 s"), &e), "defaults.conf:1", "100 to 60000");
+	          SLICE("retry = 5 s"), &e),
+	    "defaults.conf:1", "100 to 60000");
 }
 
 static void
@@ -284,11 +288,11 @@ static void
 lists(void)
 {
 	begin();
-	CU_ASSERT_EQUAL(file("retain = a/** age=1h\nretain = b bytes=1\n"),
-	    RC_OK);
+	CU_ASSERT_EQUAL(
+	    file("retain = a/** age=1h\nretain = b bytes=1\n"), RC_OK);
 	CU_ASSERT_EQUAL_FATAL(o.retain.n, 2);
-	CU_ASSERT_EQUAL(env("COMETLOG_RETAIN= c age=2d ; ;d messages=5;"),
-	    RC_OK);
+	CU_ASSERT_EQUAL(
+	    env("COMETLOG_RETAIN= c age=2d ; ;d messages=5;"), RC_OK);
 	CU_ASSERT_EQUAL_FATAL(o.retain.n, 2);
 	CU_ASSERT_STRING_EQUAL(o.retain.item[0].pattern.p, "c");
 	CU_ASSERT_EQUAL(o.retain.item[0].age_ms, 172800000);
@@ -324,8 +328,8 @@ wrong_rules(void)
 	wrong(arg("--retain=a messages=1K"), "\"messages=1K\"", "whole number");
 	wrong(arg("--retain=a bytes=9223372036854775808"), "bytes=9", "size");
 	wrong(arg("--retain=a bytes"), "\"bytes\"", "size");
-	wrong(env("COMETLOG_RETAIN=a;b age"), "COMETLOG_RETAIN \"b age\"",
-	    "age");
+	wrong(
+	    env("COMETLOG_RETAIN=a;b age"), "COMETLOG_RETAIN \"b age\"", "age");
 	options_fini(&o);
 }
 
@@ -333,9 +337,9 @@ static void
 file_form(void)
 {
 	begin();
-	CU_ASSERT_EQUAL(file(
-	    "\xef\xbb\xbf# a comment\r\n  log = \"/srv/my site/#1.db\"  # "
-	    "why\r\ntip-file = /srv/a#b\t# c\nretry=1s"),
+	CU_ASSERT_EQUAL(
+	    file("\xef\xbb\xbf# a comment\r\n  log = \"/srv/my site/#1.db\"  # "
+	         "why\r\ntip-file = /srv/a#b\t# c\nretry=1s"),
 	    RC_OK);
 	CU_ASSERT_STRING_EQUAL(o.log, "/srv/my site/#1.db");
 	CU_ASSERT_STRING_EQUAL(o.tip_file, "/srv/a#b");
@@ -354,8 +358,8 @@ static void
 hostile_text(void)
 {
 	static const char text[] = "log = \"a b\" # c\nretain = **\tage=3d "
-				   "bytes=1G\nallow-origin=https://a:1\n"
-				   "socket=[::1]:80\nmax-hold=5s\n";
+	                           "bytes=1G\nallow-origin=https://a:1\n"
+	                           "socket=[::1]:80\nmax-hold=5s\n";
 	char copy[sizeof text];
 	size_t i, n;
 	int byte;
@@ -365,7 +369,8 @@ hostile_text(void)
 
 		memcpy(cut, text, n);
 		begin();
-		(void)!options_parse_text(&o, OPTIONS_FILE, "f", (struct slice){cut, n}, &e);
+		(void)!options_parse_text(
+		    &o, OPTIONS_FILE, "f", (struct slice){cut, n}, &e);
 		options_fini(&o);
 		free(cut);
 	}
@@ -379,8 +384,9 @@ hostile_text(void)
 			options_fini(&o);
 		}
 	begin();
-	wrong(options_parse_text(&o, OPTIONS_FILE, "f", SLICE("log = a\0b"), &e), "f:1: log",
-	    "control characters");
+	wrong(
+	    options_parse_text(&o, OPTIONS_FILE, "f", SLICE("log = a\0b"), &e),
+	    "f:1: log", "control characters");
 	options_fini(&o);
 }
 
@@ -452,7 +458,7 @@ help_is_narrow(void)
 
 CU_TestInfo test_options[] = {
     {"names_in_a_file_are_meant_from_its_folder",
-	names_in_a_file_are_meant_from_its_folder},
+        names_in_a_file_are_meant_from_its_folder},
     {"defaults_are_those_of_the_table_and_in_range", defaults},
     {"without_a_log_the_operator_is_told_where_to_name_it", log_is_required},
     {"a_value_follows_an_equals_sign_or_is_the_next_argument", both_forms},
@@ -462,7 +468,7 @@ CU_TestInfo test_options[] = {
     {"errors_tell_where_and_what_would_be_right", texts_tell_what_is_right},
     {"a_weaker_source_never_replaces_a_stronger_one", every_source_order},
     {"a_shipped_file_is_weaker_than_all_but_the_defaults",
-	shipped_file_is_the_weakest},
+        shipped_file_is_the_weakest},
     {"unknown_variables_of_ours_are_wrong_others_are_not", every_variable},
     {"a_stronger_source_replaces_a_list_the_same_one_adds", lists},
     {"a_wrong_retain_rule_is_told_by_its_word", wrong_rules},

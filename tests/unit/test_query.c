@@ -179,9 +179,9 @@ absent_integer_is_left_alone(void)
 	CU_ASSERT_EQUAL(v, 5);
 }
 
-#define T(name)                                                                \
-	{                                                                      \
-#name, name                                                    \
+#define T(name) \
+	{ \
+#name, name \
 	}
 
 CU_TestInfo test_query[] = {T(pairs_are_split_and_decoded),

@@ -216,18 +216,16 @@ lack_of_memory_is_told(void)
 	CU_ASSERT_PTR_NULL(l);
 }
 
-#define T(name) {#name, name}
+#define T(name) \
+	{ \
+#name, name \
+	}
 
-CU_TestInfo test_ratelimit[] = {
-    T(rate_of_zero_is_no_limit),
+CU_TestInfo test_ratelimit[] = {T(rate_of_zero_is_no_limit),
     T(burst_passes_at_once_and_no_more),
     T(bucket_fills_at_the_rate_up_to_a_burst),
-    T(asking_often_does_not_slow_the_filling),
-    T(batch_costs_as_many_as_it_has),
+    T(asking_often_does_not_slow_the_filling), T(batch_costs_as_many_as_it_has),
     T(more_than_a_burst_passes_when_full_and_empties),
-    T(each_client_has_its_own_bucket),
-    T(longest_idle_client_makes_room),
-    T(clock_behind_the_buckets_adds_nothing),
-    T(threads_share_a_clients_bucket),
-    T(lack_of_memory_is_told),
-    CU_TEST_INFO_NULL};
+    T(each_client_has_its_own_bucket), T(longest_idle_client_makes_room),
+    T(clock_behind_the_buckets_adds_nothing), T(threads_share_a_clients_bucket),
+    T(lack_of_memory_is_told), CU_TEST_INFO_NULL};

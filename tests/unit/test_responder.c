@@ -115,8 +115,8 @@ missing_variables_are_empty_fields(void)
 
 	buf_init(&params, 0);
 	CU_ASSERT_EQUAL_FATAL(parse(r, &params, &rq), RC_OK);
-#define X(field, variable)                                                     \
-	CU_ASSERT_PTR_NOT_NULL(rq->field.p);                                   \
+#define X(field, variable) \
+	CU_ASSERT_PTR_NOT_NULL(rq->field.p); \
 	CU_ASSERT_EQUAL(rq->field.n, 0);
 	REQUEST_VARIABLES(X)
 #undef X
@@ -207,7 +207,8 @@ path_is_the_uris_below_the_script(void)
 
 	CU_ASSERT(has_path(r, "/comet", "/comet/publish/a%2Fb//c%3Fd?x=/y",
 	    "/publish/a/b/c?d", "/publish/a/b//c?d"));
-	CU_ASSERT(has_path(r, "/comet", "/comet/p/%2500+q", "/p/x", "/p/%00+q"));
+	CU_ASSERT(
+	    has_path(r, "/comet", "/comet/p/%2500+q", "/p/x", "/p/%00+q"));
 	CU_ASSERT(has_path(r, "", "/poll?a", "/poll", "/poll"));
 	CU_ASSERT(has_path(r, NULL, "/poll", NULL, "/poll"));
 	CU_ASSERT(has_path(r, "/comet", "/comet/", "/", "/"));
@@ -236,12 +237,12 @@ path_never_means_what_the_web_servers_rules_did_not_see(void)
 {
 	struct responder *r = begin();
 
-	CU_ASSERT(has_path(
-	    r, "/comet", "/comet/publish/../poll", "/poll", "/poll"));
+	CU_ASSERT(
+	    has_path(r, "/comet", "/comet/publish/../poll", "/poll", "/poll"));
 	CU_ASSERT(has_path(
 	    r, "/comet", "/comet/publish/%2e%2e/poll", "/poll", "/poll"));
-	CU_ASSERT(has_path(
-	    r, "/comet", "/comet/poll/../publish/a", "/publish/a", "/publish/a"));
+	CU_ASSERT(has_path(r, "/comet", "/comet/poll/../publish/a",
+	    "/publish/a", "/publish/a"));
 	CU_ASSERT(has_path(r, "/comet", "/comet/publish/private/../open",
 	    "/publish/open", "/publish/open"));
 	CU_ASSERT(has_path(
@@ -467,14 +468,14 @@ cgi_is_told_from_fastcgi(void)
 	CU_ASSERT_EQUAL(is_cgi(socket(AF_UNIX, SOCK_STREAM, 0), "GET"), 0);
 }
 
-#define T(name) {#name, name}
+#define T(name) \
+	{ \
+#name, name \
+	}
 
-CU_TestInfo test_responder[] = {
-    T(each_variable_becomes_its_field),
-    T(missing_variables_are_empty_fields),
-    T(names_must_be_the_whole_name),
-    T(value_ends_at_a_nul),
-    T(body_is_taken_from_the_gate),
+CU_TestInfo test_responder[] = {T(each_variable_becomes_its_field),
+    T(missing_variables_are_empty_fields), T(names_must_be_the_whole_name),
+    T(value_ends_at_a_nul), T(body_is_taken_from_the_gate),
     T(path_is_the_uris_below_the_script),
     T(path_is_path_info_where_the_uri_does_not_fit),
     T(path_never_means_what_the_web_servers_rules_did_not_see),
@@ -483,6 +484,5 @@ CU_TestInfo test_responder[] = {
     T(request_after_a_refused_one_works),
     T(request_after_one_that_fills_the_pipe_works),
     T(params_that_never_fit_leak_no_descriptor),
-    T(request_after_a_lack_of_memory_works),
-    T(cgi_is_told_from_fastcgi),
+    T(request_after_a_lack_of_memory_works), T(cgi_is_told_from_fastcgi),
     CU_TEST_INFO_NULL};

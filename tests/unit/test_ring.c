@@ -278,15 +278,15 @@ lack_of_memory_leaves_the_ring_as_it_was(void)
 	ring_fini(&r);
 }
 
-#define T(name) {#name, name}
+#define T(name) \
+	{ \
+#name, name \
+	}
 
-CU_TestInfo test_ring[] = {
-    T(empty_ring_finds_nothing),
+CU_TestInfo test_ring[] = {T(empty_ring_finds_nothing),
     T(message_is_copied_with_all_its_fields),
     T(seqs_are_found_after_growth_and_round_the_end),
-    T(oldest_go_until_the_bound_holds),
-    T(clear_lets_go_of_everything),
+    T(oldest_go_until_the_bound_holds), T(clear_lets_go_of_everything),
     T(each_form_is_encoded_once_and_counted),
     T(long_message_is_framed_in_several_records),
-    T(lack_of_memory_leaves_the_ring_as_it_was),
-    CU_TEST_INFO_NULL};
+    T(lack_of_memory_leaves_the_ring_as_it_was), CU_TEST_INFO_NULL};

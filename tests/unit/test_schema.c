@@ -68,8 +68,8 @@ log_of_version_1_goes_on_with_the_next_seq(void)
 	CU_ASSERT_EQUAL(tip.epoch, (uint32_t)epoch);
 	CU_ASSERT_EQUAL(fixture_put(&f, "b", "6"), 6);
 	CU_ASSERT_EQUAL(
-	    fixture_sql(&f,
-	        "INSERT INTO publish(channel, data) VALUES ('b', '7')"),
+	    fixture_sql(
+	        &f, "INSERT INTO publish(channel, data) VALUES ('b', '7')"),
 	    SQLITE_OK);
 	CU_ASSERT_EQUAL(fixture_append(&f, &m, &result, 1), RC_OK);
 	CU_ASSERT(result.is_duplicate && result.seq == 1);
@@ -252,8 +252,9 @@ killed_while_upgrading_it_is_the_old_one_or_the_new_one(void)
 		killed += status != 0;
 		version = fixture_int(&f, "PRAGMA user_version");
 		bad += version != 1 && status != 0;
-		bad += fixture_int(&f, "SELECT count(*) FROM sqlite_master "
-		    "WHERE name = 'session'") != (version == 2);
+		bad += fixture_int(&f,
+		           "SELECT count(*) FROM sqlite_master "
+		           "WHERE name = 'session'") != (version == 2);
 		fixture_open(&f);
 		bad += !is_sound(&f) || fixture_put(&f, "a", "x") != 6;
 		fixture_fini(&f);
@@ -274,9 +275,9 @@ let_all_go(struct fixture *f)
 	CU_ASSERT_EQUAL_FATAL(
 	    db_open(&db, f->path, DB_WRITE, &f->o, &f->e), RC_OK);
 	while (!is_over)
-		CU_ASSERT_EQUAL_FATAL(retain_step(&r, &db, &f->o,
-		                          clock_unix_ms() + 10000, &is_over,
-		                          &deleted, &f->e),
+		CU_ASSERT_EQUAL_FATAL(
+		    retain_step(&r, &db, &f->o, clock_unix_ms() + 10000,
+		        &is_over, &deleted, &f->e),
 		    RC_OK);
 	db_close(&db);
 }

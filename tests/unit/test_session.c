@@ -102,8 +102,7 @@ read_session(struct fixture *f, const char *id)
 {
 	struct log_session s;
 
-	CU_ASSERT_EQUAL(
-	    log_session_read(f->r, slice_of(id), &s, &f->e), RC_OK);
+	CU_ASSERT_EQUAL(log_session_read(f->r, slice_of(id), &s, &f->e), RC_OK);
 	return s;
 }
 
@@ -194,8 +193,8 @@ subscriptions_come_and_go(void)
 	const struct log_subscription item[] = {
 	    {SLICE("c/**"), LOG_AFTER_NEWEST}, {SLICE("a"), 1},
 	    {SLICE("b"), 2}};
-	const struct log_subscription gone[] = {{SLICE("a"), 0},
-	    {SLICE("never"), 0}};
+	const struct log_subscription gone[] = {
+	    {SLICE("a"), 0}, {SLICE("never"), 0}};
 	struct changing w = {.c = {.kind = LOG_SESSION_UNSUBSCRIBE,
 	                         .id = SLICE("s"),
 	                         .item = gone,
@@ -265,8 +264,7 @@ static void
 too_many_subscriptions_are_refused_as_a_whole(void)
 {
 	const struct log_subscription item[] = {{SLICE("a"), 0},
-	    {SLICE("b"), 0}, {SLICE("c"), 0}, {SLICE("d"), 0},
-	    {SLICE("e"), 0}};
+	    {SLICE("b"), 0}, {SLICE("c"), 0}, {SLICE("d"), 0}, {SLICE("e"), 0}};
 	struct log_session s;
 	struct fixture f;
 
@@ -461,10 +459,9 @@ change_that_nobody_waits_for_waits_for_another(void)
 	struct changing w = {.c = {.kind = LOG_SESSION_SEEN,
 	                         .id = SLICE("s"),
 	                         .done = note_change}};
-	struct waiting a = {.a = {.message = &m,
-	                        .result = &result,
-	                        .n = 1,
-	                        .done = note_append}};
+	struct waiting a = {
+	    .a = {
+	        .message = &m, .result = &result, .n = 1, .done = note_append}};
 	struct log_writer_figures before, after;
 	struct fixture f;
 	uint64_t since_ms;
@@ -526,10 +523,9 @@ unused_sessions_go_in_small_steps(void)
 		made(&f, id);
 		CU_ASSERT_EQUAL(subscribe(&f, id, 0, item, 2), RC_OK);
 	}
-	CU_ASSERT_EQUAL(
-	    fixture_sql(&f,
-	        "UPDATE session SET seen_ms = seen_ms + 3600000 "
-	        "WHERE id = '4'"),
+	CU_ASSERT_EQUAL(fixture_sql(&f,
+	                    "UPDATE session SET seen_ms = seen_ms + 3600000 "
+	                    "WHERE id = '4'"),
 	    SQLITE_OK);
 	CU_ASSERT_EQUAL_FATAL(
 	    db_open(&db, f.path, DB_WRITE, &f.o, &f.e), RC_OK);
@@ -543,7 +539,8 @@ unused_sessions_go_in_small_steps(void)
 	db_close(&db);
 	CU_ASSERT_EQUAL(fixture_int(&f, "SELECT count(*) FROM session"), 1);
 	CU_ASSERT(is_missing(&f, "3") && !is_missing(&f, "4"));
-	CU_ASSERT_EQUAL(fixture_int(&f, "SELECT count(*) FROM subscription"), 2);
+	CU_ASSERT_EQUAL(
+	    fixture_int(&f, "SELECT count(*) FROM subscription"), 2);
 	CU_ASSERT(slots_are_whole(&f));
 	CU_ASSERT_EQUAL(made(&f, "new"), 0);
 	fixture_fini(&f);
@@ -578,10 +575,9 @@ writer_forgets_sessions_by_itself(void)
 	fixture_open(&f);
 	made(&f, "young");
 	made(&f, "old");
-	CU_ASSERT_EQUAL(
-	    fixture_sql(&f,
-	        "UPDATE session SET seen_ms = seen_ms - 180001 "
-	        "WHERE id = 'old'"),
+	CU_ASSERT_EQUAL(fixture_sql(&f,
+	                    "UPDATE session SET seen_ms = seen_ms - 180001 "
+	                    "WHERE id = 'old'"),
 	    SQLITE_OK);
 	while (fixture_int(&f, "SELECT count(*) FROM session") > 1)
 		usleep(1000);
@@ -736,8 +732,8 @@ change_in_thread(void *arg)
 
 	for (int i = 0; i < EACH; i++) {
 		bad += subscribe(f, "s", 0, &item, 1) != RC_OK;
-		seen[i] = (struct changing){.c = {.kind = LOG_SESSION_SEEN,
-		                                .id = SLICE("s")}};
+		seen[i] = (struct changing){
+		    .c = {.kind = LOG_SESSION_SEEN, .id = SLICE("s")}};
 		bad += changing_begin(f, &seen[i]) != RC_OK;
 		w = (struct changing){.c = {.kind = LOG_SESSION_UNSUBSCRIBE,
 		                          .id = SLICE("s"),

@@ -1,5 +1,5 @@
-/* The shared file of slots.  Two of them opened on one file are two maps, so they
-   meet as two processes do. */
+/* The shared file of slots.  Two of them opened on one file are two maps, so
+   they meet as two processes do. */
 #include "hub/slots.h"
 #include "fail_alloc.h"
 #include "tests.h"
@@ -540,8 +540,10 @@ slot_that_several_claim_at_once_is_claimed_by_one(void)
 static void
 claim_waits_for_another_but_not_for_long(void)
 {
-	struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET,
-	    .l_start = ((off_t)1 << 30) + 1, .l_len = 1};
+	struct flock l = {.l_type = F_WRLCK,
+	    .l_whence = SEEK_SET,
+	    .l_start = ((off_t)1 << 30) + 1,
+	    .l_len = 1};
 	struct slot x = slot_of(1, "x");
 	struct slots *s;
 	uint64_t since_ms;

@@ -78,8 +78,8 @@ no_two_versions_have_the_same_second_and_length(void)
 	for (seq = 2; seq < 130; seq++, old = new) {
 		write_cursor(t[seq / 10 % 2], seq);
 		stat(f.tip, &new);
-		CU_ASSERT(new.st_mtime != old.st_mtime ||
-		    new.st_size > old.st_size);
+		CU_ASSERT(
+		    new.st_mtime != old.st_mtime || new.st_size > old.st_size);
 	}
 	tip_free(t[0]);
 	tip_free(t[1]);
@@ -128,10 +128,11 @@ what_stands_there_is_not_written_again(void)
 	take_away(&f);
 }
 
-#define T(f) {#f, f}
+#define T(f) \
+	{ \
+#f, f \
+	}
 
-CU_TestInfo test_tip[] = {
-    T(no_two_versions_have_the_same_second_and_length),
+CU_TestInfo test_tip[] = {T(no_two_versions_have_the_same_second_and_length),
     T(it_holds_the_cursor_and_nothing_but_line_ends_after_it),
-    T(what_stands_there_is_not_written_again),
-    CU_TEST_INFO_NULL};
+    T(what_stands_there_is_not_written_again), CU_TEST_INFO_NULL};

@@ -308,17 +308,15 @@ table_that_cannot_grow_still_works(void)
 	topics_fini(&t);
 }
 
-#define T(name) {#name, name}
+#define T(name) \
+	{ \
+#name, name \
+	}
 
-CU_TestInfo test_topic[] = {
-    T(without_topics_nothing_matches),
-    T(exact_and_wildcard_topics_match),
-    T(wildcards_alone_match_too),
-    T(readers_share_a_topic_and_leave_in_any_order),
-    T(pattern_is_copied),
-    T(many_topics_are_each_found),
-    T(topic_with_news_stays_until_it_is_swept),
+CU_TestInfo test_topic[] = {T(without_topics_nothing_matches),
+    T(exact_and_wildcard_topics_match), T(wildcards_alone_match_too),
+    T(readers_share_a_topic_and_leave_in_any_order), T(pattern_is_copied),
+    T(many_topics_are_each_found), T(topic_with_news_stays_until_it_is_swept),
     T(topic_may_go_while_it_is_matched),
     T(lack_of_memory_leaves_the_topics_as_they_were),
-    T(table_that_cannot_grow_still_works),
-    CU_TEST_INFO_NULL};
+    T(table_that_cannot_grow_still_works), CU_TEST_INFO_NULL};

@@ -210,9 +210,9 @@ code_points_are_appended(void)
 	buf_fini(&b);
 }
 
-#define T(name)                                                                \
-	{                                                                      \
-#name, name                                                    \
+#define T(name) \
+	{ \
+#name, name \
 	}
 
 CU_TestInfo test_utf8[] = {T(every_code_point_is_valid_but_surrogates),

@@ -65,7 +65,8 @@ begin(struct bench *b, bool (*known)(void *arg))
 	CU_ASSERT_EQUAL_FATAL(uv_loop_init(&b->loop), 0);
 	uv_timer_init(&b->loop, &b->end);
 	CU_ASSERT_EQUAL_FATAL(wake_new(&b->w, &b->loop, b->touched, b->changed,
-	    look, known, b, &e), RC_OK);
+	                          look, known, b, &e),
+	    RC_OK);
 	wake_set(b->w, true);
 	uv_run(&b->loop, UV_RUN_NOWAIT);
 	b->looks = 0;

@@ -274,17 +274,15 @@ any_order_of_calls_runs_each_timer_in_time(void)
 	CU_ASSERT_EQUAL(late, 0);
 }
 
-#define T(name) {#name, name}
+#define T(name) \
+	{ \
+#name, name \
+	}
 
-CU_TestInfo test_wheel[] = {
-    T(timer_runs_once_at_the_first_tick_after_its_time),
-    T(timer_of_the_past_runs_at_once),
-    T(far_timer_waits_for_its_turn),
-    T(setting_again_moves_a_timer),
-    T(cancelled_timer_stays_silent),
+CU_TestInfo test_wheel[] = {T(timer_runs_once_at_the_first_tick_after_its_time),
+    T(timer_of_the_past_runs_at_once), T(far_timer_waits_for_its_turn),
+    T(setting_again_moves_a_timer), T(cancelled_timer_stays_silent),
     T(clock_that_stands_or_goes_back_runs_nothing),
     T(after_a_long_sleep_each_due_timer_runs_once),
-    T(timer_may_set_itself_again),
-    T(timer_may_free_itself_and_others),
-    T(any_order_of_calls_runs_each_timer_in_time),
-    CU_TEST_INFO_NULL};
+    T(timer_may_set_itself_again), T(timer_may_free_itself_and_others),
+    T(any_order_of_calls_runs_each_timer_in_time), CU_TEST_INFO_NULL};

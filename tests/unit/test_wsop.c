@@ -372,9 +372,9 @@ frames_follow_each_other_in_a_buffer(void)
 /* ---- messages ---- */
 
 /* What stands around the data of message_of(). */
-#define AROUND_BYTES                                                           \
-	(sizeof "{'op':'message','seq':124,'channel':'chat/a',"                \
-	        "'time':1795324528684,'data':''}" -                            \
+#define AROUND_BYTES \
+	(sizeof "{'op':'message','seq':124,'channel':'chat/a'," \
+	        "'time':1795324528684,'data':''}" - \
 	    1)
 
 static char data[70000];

@@ -8,8 +8,8 @@
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 #define KEY "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-#define REST                                                                   \
-	"Upgrade: websocket\r\nConnection: Upgrade\r\n" KEY                    \
+#define REST \
+	"Upgrade: websocket\r\nConnection: Upgrade\r\n" KEY \
 	"Sec-WebSocket-Version: 13\r\n"
 #define GET "GET /comet/ws HTTP/1.1\r\n"
 #define HOST "Host: a.example\r\n"

@@ -34,7 +34,7 @@ check_opened(
 	CHECK(o->path.p != NULL && o->path.n > 0 && o->path.p[0] == '/');
 	CHECK(o->query != NULL && o->host.n > 0 && o->key.n == 24);
 	CHECK(can_deflate || !o->has_deflate);
-	CHECK(!o->has_deflate || (o->window_bits >= 9 && o->window_bits <= 15));
+	CHECK(!o->has_deflate || (o->window_bits >= 8 && o->window_bits <= 15));
 	CHECK(o->has_deflate || !o->is_window_asked);
 }
 

@@ -48,12 +48,15 @@ function onHost(options, folder) {
 	return place;
 }
 
-/* Everything that a page asks for and doesn't get; none but WebSockets, for
-   which there is nobody on such hosts. */
+/* WebSockets, for which there is nobody on such hosts, and what doctor.html
+   looks at to see that strangers don't get it. */
+const REFUSED = /\/ws\?|\/data\/(cometlog\.db)?$|\/cometlog\.(db|conf)$/;
+
+/* Everything else that a page asks for and doesn't get. */
 const watched = (page) => {
 	page.missing = [];
 	page.on('response', (answer) => {
-		if (answer.status() >= 400 && !/\/ws\?/.test(answer.url()))
+		if (answer.status() >= 400 && !REFUSED.test(answer.url()))
 			page.missing.push(`${answer.status()} ${answer.url()}`);
 	});
 };

@@ -1447,8 +1447,7 @@ describe('bounds', { timeout: ms(120000) }, () => {
 		await until(() => daemon.job.stderr.includes(daemon.log),
 			{ what: 'a word for the operator' });
 		fs.renameSync(aside, daemon.log);
-		const one = await ws('/ws?channel=a');
-		assert.equal((await one.next()).op, 'ok');
+		const one = await ws(); /* who reads a log that goes is cut */
 		await one.publish('a', 1);
 		fs.renameSync(daemon.log, aside);
 		fs.writeFileSync(daemon.log, 'no database '.repeat(1000));
